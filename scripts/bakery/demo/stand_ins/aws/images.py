@@ -89,10 +89,15 @@ def new_name(self: AmisResponse) -> str:
     name: str = self._get_param("Name")
     if not NAME.fullmatch(name):
         raise EC2ClientError("InvalidAMIName.Malformed", f"AMI name {name!r} does not fit {NAME.pattern}")
+    check_name(self, name)
+    return name
+
+
+def check_name(self: AmisResponse, name: str) -> None:
+    """Raise an error if an image of this account and region has the name."""
     for image in self.ec2_backend.amis.values():
         if image.name == name and image.owner_id == self.current_account:
             raise EC2ClientError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image.id}")
-    return name
 
 
 def tags_for(self: EC2BaseResponse, kind: str, allowed: set[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.amis import Ami
 from moto.ec2.responses.amis import AmisResponse
 
-from bakery.demo.stand_ins.aws import images, permissions, snapshots
+from bakery.demo.stand_ins.aws import images, permissions, retention, snapshots
 from bakery.demo.stand_ins.aws.world import WORLD
 
 # API reference, EnableImageDeprecation: from now; a public image from its creation.
@@ -95,6 +95,8 @@ def deregister_image(self: AmisResponse) -> ActionResult:
         message = f"The AMI {image.id} cannot be deregistered: its deregistration protection is {protection}"
         raise EC2ClientError("OperationNotPermitted", message)
     backend.deregister_image(image.id)
+    if image.state in ("available", "disabled"):
+        retention.retain(backend, retention.IMAGE, image)
     WORLD.pending.pop(image.id, None)
     return ActionResult({"Return": True, "DeleteSnapshotResults": _delete_snapshots(self, image)})
 

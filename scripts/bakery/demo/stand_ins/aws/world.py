@@ -69,6 +69,16 @@ class Unseen:
     until: datetime
 
 
+@dataclass(frozen=True)
+class Retained:
+    """An image or snapshot in the Recycle Bin, and the time of its end there."""
+
+    kind: str  # as in a rule
+    resource: Any  # moto's
+    entered: datetime
+    leaves: datetime
+
+
 @dataclass
 class Report:
     """A report on the use of an image; `usage` counts by account and type of resource."""
@@ -92,6 +102,7 @@ class World:
     parameters: dict[tuple[str, str, str], PendingParameter] = field(default_factory=dict)  # account, region, name
     sharing: dict[tuple[str, str, str], str] = field(default_factory=dict)  # account, region, image or snapshot
     retention: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # account, region, rule
+    bin: dict[tuple[str, str, str], Retained] = field(default_factory=dict)  # account, region, image or snapshot
     refreshes: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)  # account, region, group
     launches: dict[str, list[datetime]] = field(default_factory=dict)  # by image ID, oldest first
     starts: dict[str, datetime] = field(default_factory=dict)  # by instance ID
