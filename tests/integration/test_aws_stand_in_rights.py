@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
+from bakery.catalog import Catalog, open_store
+from bakery.engine import channels
 from bakery.host.errors import BakeryError
+from bakery.host.events import silent
+from bakery.model import tags
+from bakery.signing import Keyring
 from doubles.aws.client import HOME_ACCOUNT, StandIn
+from doubles.channels import open_channel
 from integration import test_publish_aws as publishing
 
 pytestmark = pytest.mark.integration
@@ -67,3 +73,48 @@ def test_a_missing_right_stops_it(
     with pytest.raises(BakeryError) as caught:
         bench.publish()
     assert "ec2:CopyImage" in caught.value.detail
+
+
+def test_the_synthesised_rights_are_enough_to_move_a_channel_and_a_version(
+    aws: StandIn, bench: publishing.DiskPublisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """To more regions, and back from a consumer account."""
+    enter_role(aws, monkeypatch)
+    bench.definition = publishing._definition(regions=publishing.REGIONS[:2])
+    first = bench.publish()
+    bench.definition = publishing._definition()
+    expected = tags.of_artifact(bench.definition, bench.artifact())
+    everywhere = bench.target().distribute(first, expected, silent)
+    publishing._assert_whole(aws, everywhere)
+    catalog = Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
+    channel = open_channel(catalog, {"aws": bench.target()})
+    channels.promote(channel, publishing._record(catalog, everywhere), "", is_new=True)
+    assert publishing._pointers(aws, publishing.CHANNEL) == publishing._values(everywhere)
+    channels.delete(channel, "")
+    assert publishing._pointers(aws, publishing.CHANNEL) == {}
+    consumers = [location for location in everywhere.locations if not location.owned]
+    bench.target().withdraw(everywhere, consumers, silent)
+    for region in publishing.REGIONS:
+        consumer = aws.client("ec2", region, publishing.CONSUMER)
+        assert consumer.describe_images(ExecutableUsers=["self"])["Images"] == []
+
+
+def test_the_publisher_may_not_change_the_parameter_of_a_version(
+    aws: StandIn, bench: publishing.DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even when its image is gone: an administrator removes it, as the hint says, and the next run writes it."""
+    first = bench.publish()
+    gone = first.locations[1]
+    aws.client("ec2", gone.region).deregister_image(ImageId=gone.id)
+    aws.client("ec2", gone.region).delete_snapshot(SnapshotId=gone.snapshot)
+    expected = tags.of_artifact(bench.definition, bench.artifact())
+    with monkeypatch.context() as role:
+        enter_role(aws, role)
+        with pytest.raises(BakeryError) as caught:
+            bench.target().distribute(first, expected, silent)
+        assert f"have an administrator delete it (aws ssm delete-parameter --name {publishing.PARAMETER})" in (
+            caught.value.hint
+        )
+        for account in publishing.ACCOUNTS:
+            aws.client("ssm", gone.region, account).delete_parameter(Name=publishing.PARAMETER)
+        publishing._assert_whole(aws, bench.target().distribute(first, expected, silent))
