@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from bakery.catalog import Catalog, Record, open_store
-from bakery.clouds.aws import calls, images, parameters, snapshots
+from bakery.clouds.aws import calls, images, parameters, session, snapshots
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.clouds.target import Target
@@ -660,3 +660,20 @@ class TestDistribution:
                     SnapshotId=location.snapshot, Attribute="createVolumePermission"
                 )
                 assert answer["CreateVolumePermissions"] == []
+
+
+def test_a_role_is_assumed_once_in_half_an_hour(
+    aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publication, target = bench.publish(), bench.target()
+    locations = [location.location for location in publication.locations]
+    before = aws.actions().count("AssumeRole")
+    for _ in range(3):
+        target.inspect(publication)
+        target.read_channel(publication, "stable", locations)
+    assert aws.actions().count("AssumeRole") == before + 1
+    monkeypatch.setattr(session, "SESSION_SECONDS", 0.0)
+    fresh = bench.target()
+    for _ in range(2):
+        fresh.read_channel(publication, "stable", locations)
+    assert aws.actions().count("AssumeRole") == before + 3

@@ -14,9 +14,9 @@ from bakery.clouds.aws.release import AwsRelease
 from bakery.clouds.aws.session import (
     NO_CREDENTIALS,
     Account,
+    Accounts,
     SsmEndpoint,
     connect,
-    connect_accounts,
     location_name,
 )
 from bakery.clouds.aws.settings import AwsDistribution
@@ -106,7 +106,7 @@ class AwsTarget:
             require_keys(self._own_account, self._aws.regions, self._aws.key_alias)
         amis = publish(AwsRelease(self._definition, self._own_account, expected, self._consumer_accounts, phases))
         with phases.phase("parameters", f"write {name} in {count_of(len(locations), 'location')}"):
-            # Roles are assumed again: their hour may have passed while copies were made.
+            # Roles may be assumed again here: their hour may have passed while copies were made.
             endpoints = self._open_endpoints(locations)
             values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
             pointers = parameters.write_once(endpoints, name, values, self._is_gone)
@@ -162,6 +162,10 @@ class AwsTarget:
     def _own_account(self) -> Account:
         return connect(self._home, self._credentials)
 
+    @cached_property
+    def _accounts(self) -> Accounts:
+        return Accounts(self._own_account, self._aws.consumer_role, self._home)
+
     @property
     def _consumer_accounts(self) -> list[str]:
         return [number for number in self._aws.accounts if number != self._own_account.number]
@@ -205,7 +209,7 @@ class AwsTarget:
     def _connect_locations(
         self, locations: Iterable[Location]
     ) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
-        return connect_accounts(self._own_account, self._aws.consumer_role, self._home, locations)
+        return self._accounts.connect(locations)
 
 
 def _new_publication(
