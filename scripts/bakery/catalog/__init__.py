@@ -9,7 +9,7 @@ from bakery.catalog.catalog import Catalog
 from bakery.catalog.keys import VERSION
 from bakery.catalog.record import ChannelEntry, Failure, ListedVersion, Record, State
 from bakery.catalog.reservations import is_expired
-from bakery.catalog.store import Store, open_store
+from bakery.catalog.store import Store, open_store, read_all
 from bakery.catalog.writer import actor, now, owner
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "now",
     "open_store",
     "owner",
+    "read_all",
 ]

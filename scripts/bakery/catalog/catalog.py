@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 from bakery.catalog.attachments import Attachments
-from bakery.catalog.channels import Channels
 from bakery.catalog.failure_log import FailureLog
+from bakery.catalog.heads import Heads
 from bakery.catalog.observation_log import ObservationLog
 from bakery.catalog.record import Record
 from bakery.catalog.reservations import Reservations
 from bakery.host.errors import BakeryError, ConflictError
 
 
-class Catalog(Reservations, Channels, Attachments, ObservationLog, FailureLog):
+class Catalog(Reservations, Heads, Attachments, ObservationLog, FailureLog):
     """The catalog of one store. Every method reads the current state; nothing is cached."""
 
     def revoke(self, record: Record, reason: str) -> Record:

@@ -107,3 +107,18 @@ class ChannelEntry(Strict):
     reason: str
     pointers: tuple[Pointer, ...] = ()
     schema: Literal["bakery/channel/1"] = "bakery/channel/1"
+
+
+@dataclass(frozen=True)
+class Snapshot(Strict):
+    """What was true of all images at one time. `sha256` is of its content, which has an object of its own.
+
+    `full_read` is the time when the records of all images were read last.
+    """
+
+    number: int
+    sha256: str
+    full_read: Time
+    at: Time
+    by: str
+    schema: Literal["bakery/snapshot/1"] = "bakery/snapshot/1"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from bakery.catalog.documents import RESTORE, Documents
 from bakery.catalog.keys import VERSION, document_key, version_folder, version_numbers, versions_folder
 from bakery.catalog.record import Record
+from bakery.catalog.store import read_all
 from bakery.catalog.writer import actor, now
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.model.version import ImageVersion, Versioned
@@ -27,7 +28,8 @@ class Versions(Documents):
 
     def records(self, image: str, arch: str) -> list[Record]:
         """The newest revision of every version, oldest version first."""
-        return [self.record(ImageVersion(image, arch, version)) for version in self.versions(image, arch)]
+        versions = [ImageVersion(image, arch, version) for version in self.versions(image, arch)]
+        return read_all(versions, self.record)
 
     def record(self, of: Versioned) -> Record:
         """The newest revision of a version; NotFoundError if there is none.

@@ -135,9 +135,10 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
     def publish(name: str) -> Record:
         return steps.publish_version(session, session.newest_baked(session.definitions.images[name]), channel)
 
-    return parallel.run_parallel(
-        [definition.name for definition in session.definitions.select(names or [])], publish, jobs
-    )
+    names_selected = [definition.name for definition in session.definitions.select(names or [])]
+    outcomes = parallel.run_parallel(names_selected, publish, jobs)
+    session.catalog.renew_heads()
+    return outcomes
 
 
 def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bool = False) -> Run:
@@ -153,6 +154,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
     unchanged: dict[str, Action] = {}
     progress = _Progress(session, jobs)
     examined: set[str] = set()
+    session.catalog.renew_heads()
     while True:
         plan = session.plan(names, rebuild_asked=rebuild_asked)
         attempted = {outcome.name for outcome in outcomes}
@@ -171,6 +173,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
             session.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
         progress.expect_images(plan, attempted)
         outcomes += parallel.run_parallel(ready, lambda name: _run_action(session, due[name], progress), jobs)  # noqa: B023 - the call ends in this iteration
+    session.catalog.renew_heads()
     waiting = [action.image for action in plan.actions if action.kind == "wait"]
     unchanged_actions = [action for action in unchanged.values() if action.image not in attempted]
     return Run(outcomes, unchanged_actions, waiting, list(due.values()), time.monotonic() - began)
