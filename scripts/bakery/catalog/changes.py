@@ -1,15 +1,15 @@
 """Announcements: which document a writer is about to create, so that a reader of the heads knows what they lack.
 
 An announcement is an empty object in the folder of a generation, named after the key of the document. Generations have
-numbers. The rules:
+numbers. There are two rules:
 
  1. A writer announces in the newest generation, and looks again which is the newest. If another one has begun, it
     announces there as well, and looks again. Only then does it create the document.
- 2. Whoever wants to know all announcements before a generation begins it first, and lists the earlier ones after that.
+ 2. A reader that needs all announcements before a generation begins it first, and lists the earlier ones after that.
 
-So an announcement is in a generation that was the newest one after it was written. If the next generation begins later,
-its beginner sees the announcement; if it began before, the writer has announced again. No clock is involved: a writer
-may sleep between two requests for as long as it likes.
+The last generation in which a writer announced was therefore still the newest one after that. If the next one begins
+later, its beginner sees the announcement. No clock is involved: a writer may sleep between two requests for as long as
+it likes.
 """
 
 import re

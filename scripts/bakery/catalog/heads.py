@@ -1,19 +1,18 @@
 """Heads: a snapshot of what a plan asks about each image, so that it takes a few requests instead of some per image.
 
-A snapshot holds documents as their writers signed them. A reader verifies each one that it uses, so a snapshot forges
-nothing; and since `publish` signs the snapshot with its number, no other duty can hide a document in an old one.
+A snapshot holds documents as their writers signed them, and a reader verifies each one that it uses. `publish` signs
+the snapshot with its number, so that no other duty can hide a document behind an old snapshot.
 
 Snapshot N is true together with the announcements (`bakery.catalog.changes`) of generation N and later, and with those
-that the snapshot itself lists as open. Whoever writes it begins generation N first, then lists all announcements since
-an earlier snapshot, then looks which of their documents exist, and then reads the records of their images. A document
-that exists by then is in what is read. One that does not is open, and stays so until it exists; after that nobody can
-create it again, so its announcement says nothing more. Images that no announcement names are as the earlier snapshot
-has them. A reader asks the records of every image with an announcement: it sees each document that was complete before
-it began.
+that it lists as open. Its writer begins generation N first, then lists all announcements since an earlier snapshot,
+then looks which of their documents exist, and then reads the records of their images. A document that exists by then is
+in what is read. One that does not is open until it exists; after that nobody can create it again, and its announcement
+has no meaning any more. Images without an announcement are as in the earlier snapshot. A reader asks the records of
+each image with an announcement, and so sees every document that was complete before it began.
 
-Whoever acts on an image reads its records (`bakery.engine.lookups`). What an announcement that somebody deleted would
-have told is seen when all images are read again, which the first run of each day does. Without a snapshot, or with one
-that cannot be verified, the records are read, and the next run writes a new one.
+A plan decides by the records of an image unless it keeps the image (`bakery.engine.session`). The effect of an
+announcement that somebody deleted is seen when all images are read again, which the first run of each day does. Without
+a snapshot, or with one that cannot be verified, the records are read, and the next run writes a new one.
 """
 
 import base64

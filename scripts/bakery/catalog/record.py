@@ -111,7 +111,7 @@ class ChannelEntry(Strict):
 
 @dataclass(frozen=True)
 class Snapshot(Strict):
-    """What was true of all images at one time. `sha256` is of its content, which has an object of its own.
+    """The heads of all images at one time. `sha256` is of its content, which has an object of its own.
 
     `full_read` is the time when the records of all images were read last.
     """

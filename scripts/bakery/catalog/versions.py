@@ -1,5 +1,6 @@
 """Versions and their revisions."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bakery.catalog.documents import RESTORE, Documents
@@ -18,9 +19,11 @@ class Versions(Documents):
         """Names of all images that have at least one version, sorted."""
         return sorted(self._store.list("images"))
 
-    def images(self) -> list[tuple[str, str]]:
-        """All (image, arch) that have at least one version, sorted."""
-        return [(name, arch) for name in self.image_names() for arch in sorted(self._store.list(f"images/{name}"))]
+    def images(self, names: Sequence[str] | None = None) -> list[tuple[str, str]]:
+        """All (image, arch) that have at least one version, of all images or of those with some names, sorted."""
+        names = sorted(self.image_names() if names is None else names)
+        archs = read_all(names, lambda name: self._store.list(f"images/{name}"))
+        return [(name, arch) for name, listed in zip(names, archs, strict=True) for arch in sorted(listed)]
 
     def versions(self, image: str, arch: str) -> list[str]:
         """All versions, reserved ones included, oldest first."""

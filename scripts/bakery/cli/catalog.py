@@ -26,8 +26,8 @@ def catalog(
         if name not in names:
             message = f"no image named '{name}' in the catalog"
             raise NotFoundError(message, where=image_catalog.location, hint=hint_at_images(name, names))
-    selection = [(image, arch) for image, arch in image_catalog.images() if not images or image in images]
-    versions = list_versions(image_catalog, selection)
+    selected = [name for name in names if not images or name in images]
+    versions = list_versions(image_catalog, image_catalog.images(selected))
     if json:
         print(documents.dump_all(versions).decode(), end="")
     elif versions:

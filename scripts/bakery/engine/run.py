@@ -135,8 +135,8 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
     def publish(name: str) -> Record:
         return steps.publish_version(session, session.newest_baked(session.definitions.images[name]), channel)
 
-    names_selected = [definition.name for definition in session.definitions.select(names or [])]
-    outcomes = parallel.run_parallel(names_selected, publish, jobs)
+    selected = [definition.name for definition in session.definitions.select(names or [])]
+    outcomes = parallel.run_parallel(selected, publish, jobs)
     session.catalog.renew_heads()
     return outcomes
 

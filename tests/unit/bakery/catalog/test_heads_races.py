@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from bakery.catalog import Catalog, Record, changes, channels, heads, search, versions
 from bakery.catalog.keys import document_key
-from bakery.host.errors import ConflictError, NotFoundError
+from bakery.host.errors import ConflictError
 from bakery.signing import Keyring
+from unit.bakery.catalog.memory_store import MemoryStore
 
 WEB, DB = ("web", "x86_64"), ("db", "x86_64")
 Truth = dict[tuple[str, str], tuple[str, str]]  # keys of the newest complete version and of the channel's entry
@@ -23,26 +24,6 @@ FATES = ("go", "go", "go", "crash", "crash after it")
 TURNS = st.lists(
     st.tuples(st.integers(0, ACTORS - 1), st.integers(1, 6) | st.integers(20, 40), st.sampled_from(FATES)), max_size=30
 )
-
-
-@dataclass
-class MemoryStore:
-    """A store in memory. One thread uses it at a time."""
-
-    objects: dict[str, bytes] = field(default_factory=dict)
-    location: str = "memory"
-
-    def list(self, prefix: str) -> list[str]:
-        start = f"{prefix}/"
-        return list({key.removeprefix(start).split("/")[0] for key in self.objects if key.startswith(start)})
-
-    def read(self, key: str) -> bytes:
-        if key not in self.objects:
-            raise NotFoundError("not in the catalog", where=key)
-        return self.objects[key]
-
-    def create(self, key: str, data: bytes) -> bool:
-        return self.objects.setdefault(key, data) is data
 
 
 class Crash(BaseException):
