@@ -1,7 +1,7 @@
 """A plan with nothing to do, and listings, over a large catalog, where each request takes as long as at S3.
 
-The plan by heads is the whole command on moto's S3, its start included. Moto looks through all keys for each listing,
-so what makes thousands of requests is measured in this process, in a store in memory.
+The plan by heads is the whole command, its start included, and reads by HTTP what it would read from S3. What makes
+thousands of requests is measured in this process, without HTTP.
 """
 
 import os
@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
 
 import lookup
 import plan
-from moto.s3.models import s3_backends
 
 from bakery.catalog import Catalog
 from bakery.catalog.search import list_versions
@@ -71,16 +72,10 @@ def _measure_delayed(store: lookup.MemoryStore, work: Callable[[], object]) -> l
 
 
 def _measure_plan(store: lookup.MemoryStore, options: list[str]) -> lookup.Lookup:
-    """The best seconds of the command with nothing to do, and its requests, on a copy of the store in moto's S3."""
-    bucket = s3_backends[lookup.ACCOUNT]["aws"]
-    bucket.reset()
-    bucket.create_bucket(lookup.BUCKET, "us-east-1")
-    for key, data in store.objects.items():
-        if key.startswith("index/") or "image-" in key:
-            bucket.put_object(lookup.BUCKET, key, data)
+    """The best seconds of the command with nothing to do, and its requests."""
     command = [str(plan.ROOT / ".venv/bin/bakery"), "plan", "--detailed-exitcode", *options]
     seconds = []
-    with lookup.serve(lookup.DELAY) as (address, requests):
+    with lookup.serve(lambda *request: answer(store, *request), lookup.DELAY) as (address, requests):
         environment = {**os.environ, "AWS_ENDPOINT_URL": address, "AWS_DEFAULT_REGION": "us-east-1"}
         environment |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         environment["BAKERY_CATALOG"] = f"s3://{lookup.BUCKET}"
@@ -91,6 +86,27 @@ def _measure_plan(store: lookup.MemoryStore, options: list[str]) -> lookup.Looku
             subprocess.run(command, env=environment, check=True, capture_output=True, cwd=plan.ROOT)
             seconds.append(time.perf_counter() - began)
     return lookup.Lookup(min(seconds), len(requests))
+
+
+def answer(store: lookup.MemoryStore, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Answer ListObjectsV2 with a delimiter, and GetObject, as S3 does. Moto looks through all keys for a listing."""
+    key = environ["PATH_INFO"].removeprefix(f"/{lookup.BUCKET}").removeprefix("/")
+    if key:
+        content = store.objects[key]
+    else:
+        prefix = parse_qs(environ["QUERY_STRING"])["prefix"][0]
+        names = store.list(prefix.rstrip("/"))
+        assert len(names) <= lookup.PAGE
+        keys = "".join(_list_key(store, prefix + name) for name in names)
+        content = f"<ListBucketResult><IsTruncated>false</IsTruncated>{keys}</ListBucketResult>".encode()
+    start_response("200 OK", [("Content-Length", str(len(content)))])
+    return [content]
+
+
+def _list_key(store: lookup.MemoryStore, key: str) -> str:
+    if key in store.objects:
+        return f"<Contents><Key>{key}</Key></Contents>"
+    return f"<CommonPrefixes><Prefix>{key}/</Prefix></CommonPrefixes>"
 
 
 def fill(folder: Path, store: lookup.MemoryStore) -> Catalog:

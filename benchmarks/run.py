@@ -130,7 +130,7 @@ def _lookups(folder: Path) -> Iterator[str]:
 
 def _catalog(found: catalog_scale.Scale) -> Iterator[str]:
     versions = catalog_scale.IMAGES * catalog_scale.VERSIONS
-    what = f"no-op plan of {catalog_scale.IMAGES:,} images with {versions:,} versions, moto's S3"
+    what = f"no-op plan of {catalog_scale.IMAGES:,} images with {versions:,} versions in S3"
     what += f", {lookup.DELAY * 1000:.0f} ms a request"
     yield _row(what, "≤ 2 s", f"{found.plan.seconds:.1f} s", found.plan.seconds <= 2)
     yield _row("the same, requests", "≤ 10", str(found.plan.requests), found.plan.requests <= 10)

@@ -7,7 +7,7 @@ import pytest
 
 from bakery.catalog import Catalog, Record, Store
 from bakery.catalog.index import BASES, IDENTITIES, digest_of
-from bakery.catalog.search import find_descendants, find_identity
+from bakery.catalog.search import find_descendants, find_identity, list_versions
 from bakery.model.documents import ImageLocation, Pointer, Publication
 from bakery.signing import Keyring
 
@@ -133,6 +133,21 @@ def test_an_answer_takes_few_requests_however_many_versions_there_are(
     assert find_descendants(catalog, line.webs[1]) == [line.app]
     # The index, the images, the versions of each, and two for each version that has no entry, or is a child.
     assert len(observed.requests) == 1 + 1 + 4 + 2 * 2
+
+
+def test_a_listing_reads_each_channel_and_each_version_once(
+    observed: ObservedStore, keyring: Keyring, line: Line
+) -> None:
+    listed = list_versions(Catalog(observed, keyring), [("web", "x86_64"), ("app", "x86_64")])
+    assert [(one.image, one.version, one.channels) for one in listed] == [
+        ("web", "1.0.0", ()),
+        ("web", "1.0.1", ("stable",)),
+        ("web", "1.0.2", ()),
+        ("web", "1.0.3", ()),
+        ("app", "1.0.0", ()),
+    ]
+    # Versions and channels of each image, and two for each version and the channel.
+    assert len(observed.requests) == 2 * 2 + 2 * (5 + 1)
 
 
 def test_a_new_location_of_an_old_version_is_found(observed: ObservedStore, keyring: Keyring, line: Line) -> None:
