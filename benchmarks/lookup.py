@@ -120,13 +120,14 @@ def _publish(catalog: Catalog, image: str, name: str, base: str) -> None:
 
 
 @contextmanager
-def serve() -> Iterator[tuple[str, list[str]]]:
-    """Moto's server over the filled bucket, and the requests that it took."""
+def serve(application: Any = None, delay: float = 0) -> Iterator[tuple[str, list[str]]]:
+    """A server, by default moto's over the filled bucket, and the requests that it took, which take `delay` seconds."""
     requests: list[str] = []
-    application = DomainDispatcherApplication(create_backend_app)
+    application = application or DomainDispatcherApplication(create_backend_app)
 
     def count(environ: dict[str, Any], start_response: Any) -> Any:
         requests.append(environ["REQUEST_METHOD"])
+        time.sleep(delay)
         return application(environ, start_response)
 
     class Quiet(WSGIRequestHandler):

@@ -40,17 +40,23 @@ def measure(folder: Path) -> dict[int, float]:
 
 def prepare(folder: Path, size: int) -> list[str]:
     """Options that name definitions, and a catalog in which each is complete with the inputs that it has now."""
-    images = folder / "images"
-    images.mkdir(parents=True)
-    for number in range(size):
-        (images / f"image-{number}.yaml").write_text(TEMPLATE.format(number=number, port=1024 + number))
+    options = write_definitions(folder, size)
     described = project(folder)
-    loaded = definitions.load(images)
+    loaded = definitions.load(described.definitions)
     prints = fingerprint.Fingerprints(described, toolbox.versions(described), toolbox.machine())
     catalog = open_catalog(described, "")
     for image in loaded.images.values():
         _complete(catalog, image, prints.inputs(image, loaded.sources[image.name], ""))
-    return ["--definitions", str(images), "--workspace", str(described.workspace)]
+    return options
+
+
+def write_definitions(folder: Path, size: int) -> list[str]:
+    """Options that name so many definitions, and a workspace."""
+    images = folder / "images"
+    images.mkdir(parents=True)
+    for number in range(size):
+        (images / f"image-{number}.yaml").write_text(TEMPLATE.format(number=number, port=1024 + number))
+    return ["--definitions", str(images), "--workspace", str(project(folder).workspace)]
 
 
 def project(folder: Path) -> Project:

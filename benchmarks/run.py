@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import bakes
+import catalog_scale
 import contents
 import lookup
 import patches
@@ -18,7 +19,7 @@ import synth
 import validate
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("plan", "patches", "validate", "synth", "contents", "secrets", "lookup", "bakes")
+PARTS = ("plan", "patches", "validate", "synth", "contents", "secrets", "lookup", "catalog", "bakes")
 
 
 def main() -> None:
@@ -80,6 +81,8 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             yield from _searches(secret_search.measure(folder))
         case "lookup":
             yield from _lookups(folder)
+        case "catalog":
+            yield from _catalog(catalog_scale.measure(folder))
         case "bakes":
             yield from _bakes(bakes.measure(folder))
 
@@ -123,6 +126,22 @@ def _lookups(folder: Path) -> Iterator[str]:
         yield _row(name, "< 2 s", text, found.seconds < 2)
     text = f"{moto.seconds:.1f} s, {moto.requests:,} requests"
     yield _row(f"{what}, moto's S3", "< 2 s", text, moto.seconds < 2)
+
+
+def _catalog(found: catalog_scale.Scale) -> Iterator[str]:
+    versions = catalog_scale.IMAGES * catalog_scale.VERSIONS
+    what = f"no-op plan of {catalog_scale.IMAGES:,} images with {versions:,} versions in S3"
+    what += f", {lookup.DELAY * 1000:.0f} ms a request"
+    yield _row(what, "≤ 2 s", f"{found.plan.seconds:.1f} s", found.plan.seconds <= 2)
+    yield _row("the same, requests", "≤ 10", str(found.plan.requests), found.plan.requests <= 10)
+    for name, one in (
+        (f"the same, after moves of {catalog_scale.MOVES} channels", found.plan_after_moves),
+        ("the same without heads, in a store in memory", found.plan_of_records),
+        ("a snapshot, which reads all images", found.snapshot),
+        (f"a listing of one image with {catalog_scale.MANY_VERSIONS} versions", found.image),
+        ("a listing of all versions", found.all),
+    ):
+        yield _note(name, f"{one.seconds:.1f} s, {one.requests:,} requests")
 
 
 def _bakes(found: bakes.Bakes) -> Iterator[str]:

@@ -6,16 +6,18 @@ succeeds. Both kinds are signed by the duty that writes them, and verified when 
 """
 
 from bakery.catalog.catalog import Catalog
+from bakery.catalog.heads import CurrentHeads
 from bakery.catalog.keys import VERSION
 from bakery.catalog.record import ChannelEntry, Failure, ListedVersion, Move, PointerChange, Record, State
 from bakery.catalog.reservations import is_expired
-from bakery.catalog.store import Store, open_store
+from bakery.catalog.store import Store, open_store, read_all
 from bakery.catalog.writer import actor, now, owner
 
 __all__ = [
     "VERSION",
     "Catalog",
     "ChannelEntry",
+    "CurrentHeads",
     "Failure",
     "ListedVersion",
     "Move",
@@ -28,4 +30,5 @@ __all__ = [
     "now",
     "open_store",
     "owner",
+    "read_all",
 ]

@@ -3,16 +3,15 @@
 from dataclasses import replace
 
 from bakery.catalog.attachments import Attachments
-from bakery.catalog.channels import Channels
 from bakery.catalog.failure_log import FailureLog
-from bakery.catalog.moves import Moves
+from bakery.catalog.heads import Heads
 from bakery.catalog.observation_log import ObservationLog
 from bakery.catalog.record import Record
 from bakery.catalog.reservations import Reservations
 from bakery.host.errors import BakeryError, ConflictError
 
 
-class Catalog(Reservations, Channels, Moves, Attachments, ObservationLog, FailureLog):
+class Catalog(Reservations, Heads, Attachments, ObservationLog, FailureLog):
     """The catalog of one store. Every method reads the current state; nothing is cached."""
 
     def revoke(self, record: Record, reason: str) -> Record:
@@ -35,8 +34,8 @@ class Catalog(Reservations, Channels, Moves, Attachments, ObservationLog, Failur
     def _refuse_moves(self, record: Record) -> None:
         """Raise ConflictError if an interrupted move left pointers that may point at a version."""
         for name in self.channel_names(record.image, record.arch):
-            move = self.last_move(record.image, record.arch, name)
-            if move and move.state == "begun" and record.version in (move.before, move.version):
+            move = self.unfinished_move(record.image, record.arch, name)
+            if move and record.version in (move.before, move.version):
                 raise ConflictError(
                     f"{record.image} {record.version} cannot be revoked: a move of {name} was interrupted at {move.at}",
                     where=self.location,

@@ -3,6 +3,7 @@
 from bakery.catalog.documents import Documents
 from bakery.catalog.keys import channel_folder, channels_folder
 from bakery.catalog.record import ChannelEntry, Record
+from bakery.catalog.store import read_all
 from bakery.catalog.writer import actor, now
 from bakery.host.errors import BakeryError
 from bakery.model.documents import Pointer
@@ -32,7 +33,7 @@ class Channels(Documents):
 
     def heads(self, image: str, arch: str) -> list[ChannelEntry]:
         """The newest entries of all channels of an image, sorted by channel."""
-        entries = (self.channel(image, arch, name) for name in self.channel_names(image, arch))
+        entries = read_all(self.channel_names(image, arch), lambda name: self.channel(image, arch, name))
         return [entry for entry in entries if entry]
 
     def channels_at(self, record: Record) -> list[str]:
@@ -42,7 +43,8 @@ class Channels(Documents):
     def history(self, image: str, arch: str, channel: str) -> list[ChannelEntry]:
         """Every step of a channel, oldest first."""
         folder = channel_folder(image, arch, channel)
-        return [self._read_signed(ChannelEntry, f"{folder}/{name}") for name in self._numbered_names(folder)]
+        keys = [f"{folder}/{name}" for name in self._numbered_names(folder)]
+        return read_all(keys, lambda key: self._read_signed(ChannelEntry, key))
 
     def require_publisher(self) -> None:
         """BakeryError unless this run can sign a channel entry, for whoever moves pointers before."""

@@ -3,9 +3,10 @@
 import hashlib
 from typing import TypeVar
 
+from bakery.catalog.changes import Changes
 from bakery.catalog.index import Index
 from bakery.catalog.keys import NUMBERED, Numbered, document_key
-from bakery.catalog.record import ChannelEntry, Failure, Move, Record
+from bakery.catalog.record import ChannelEntry, Failure, Move, Record, Snapshot
 from bakery.catalog.signatures import Signatures, Signed
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError
@@ -30,6 +31,7 @@ class Documents:
         self._signatures = Signatures(keyring)
         self.location = store.location
         self.index = Index(store)
+        self.changes = Changes(store)
 
     def _numbered_names(self, folder: str) -> list[str]:
         """Names of the revisions or entries in a folder, oldest first."""
@@ -37,8 +39,12 @@ class Documents:
 
     def _read_signed(self, kind: type[Signed], key: str) -> Signed:
         """The record or channel entry of a key; BakeryError if it is damaged, of another key or not signed."""
+        return self._verify_signed(kind, key, self._store.read(key))
+
+    def _verify_signed(self, kind: type[Signed], key: str, content: bytes) -> Signed:
+        """The same for content that was read before."""
         where = f"{self.location}/{key}"
-        document = self._signatures.verify(kind, self._store.read(key), where, RESTORE)
+        document = self._signatures.verify(kind, content, where, RESTORE)
         _check_key(document, key, where)
         if isinstance(document, Record):
             _check_publications(document, where)
@@ -51,12 +57,15 @@ class Documents:
         _check_key(document, key, where)
         return document
 
-    def _create_signed(self, document: Record | ChannelEntry | Move, duty: Duty) -> bool:
+    def _create_signed(self, document: Record | ChannelEntry | Move | Snapshot, duty: Duty) -> bool:
         """Write a signed document under its key; False, and nothing written, if the key is taken.
 
-        Equal bytes there are our own: the answer to a write can be lost, and a library repeats the request.
+        Every document but a snapshot is announced before, so that no reader takes older heads for the present. Equal
+        bytes there are our own: the answer to a write can be lost, and a library repeats the request.
         """
         key, envelope = document_key(document), self._signatures.sign(document, duty)
+        if not isinstance(document, Snapshot):
+            self.changes.announce(key)
         return self._store.create(key, envelope) or self._store.read(key) == envelope
 
     def _create_unsigned(self, document: Failure | Observations) -> bool:

@@ -24,6 +24,11 @@ class Moves(Documents):
         lines = self._numbered_names(folder)
         return self._read_signed(Move, f"{folder}/{lines[-1]}") if lines else None
 
+    def unfinished_move(self, image: str, arch: str, channel: str) -> Move | None:
+        """The move of a channel that has begun and not ended; None if there is none."""
+        move = self.last_move(image, arch, channel)
+        return move if move and move.state == "begun" else None
+
     def begin_move(self, move: Move) -> Move:
         """Write that a move begins; its time, writer and end of the lease are set here."""
         return self._add_line(replace(move, at=now(), by=actor(), expires=_lease_end()))

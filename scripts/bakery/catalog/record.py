@@ -165,3 +165,18 @@ class Move(Strict):
     expires: Time
     held: bool = False
     schema: Literal["bakery/move/1"] = "bakery/move/1"
+
+
+@dataclass(frozen=True)
+class Snapshot(Strict):
+    """The heads of all images at one time. `sha256` is of its content, which has an object of its own.
+
+    `full_read` is the time when the records of all images were read last.
+    """
+
+    number: int
+    sha256: str
+    full_read: Time
+    at: Time
+    by: str
+    schema: Literal["bakery/snapshot/1"] = "bakery/snapshot/1"

@@ -1,21 +1,30 @@
-"""Questions about the whole catalog: which version has an identity, and which were built on another one."""
+"""Questions about the whole catalog: its versions, which one has an identity, and which were built on another one."""
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import TypeVar
+from collections.abc import Sequence
 
 from bakery.catalog.catalog import Catalog
 from bakery.catalog.index import Lead, digest_of
 from bakery.catalog.keys import VERSION, version_numbers
-from bakery.catalog.record import Record
-from bakery.catalog.store import CONNECTIONS
+from bakery.catalog.record import ListedVersion, Record
+from bakery.catalog.store import read_all
 from bakery.host.errors import NotFoundError
 from bakery.host.parallel import threads
 from bakery.model.inputs import PARENT
 from bakery.model.version import ImageVersion
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+
+def list_versions(catalog: Catalog, images: Sequence[tuple[str, str]]) -> list[ListedVersion]:
+    """All versions of images, oldest first, one image after the other, with the channels that point at each."""
+    channels = [
+        (*image, name)
+        for image, names in zip(images, read_all(images, lambda of: catalog.channel_names(*of)), strict=True)
+        for name in names
+    ]
+    pointing: dict[ImageVersion, list[str]] = {}
+    for entry in filter(None, read_all(channels, lambda channel: catalog.channel(*channel))):
+        pointing.setdefault(ImageVersion.of(entry), []).append(entry.channel)
+    records = read_all(_list_versions(catalog, images), catalog.record)
+    return [ListedVersion.of(record, pointing.get(ImageVersion.of(record), ())) for record in records]
 
 
 def find_identity(catalog: Catalog, identity: str) -> Record | None:
@@ -30,11 +39,11 @@ def find_identity(catalog: Catalog, identity: str) -> Record | None:
     images = catalog.images()
     channels = [
         Lead(image, arch, channel)
-        for (image, arch), names in zip(images, _read_all(images, lambda of: catalog.channels(*of)), strict=True)
+        for (image, arch), names in zip(images, read_all(images, lambda of: catalog.channel_names(*of)), strict=True)
         for channel in names
     ]
     leads = [*channels, *(Lead(of.image, of.arch, of.version) for of in _list_versions(catalog, images))]
-    records = _read_all(sorted(leads, key=_rank_lead), lambda lead: _follow_lead(catalog, lead, identity))
+    records = read_all(sorted(leads, key=_rank_lead), lambda lead: _follow_lead(catalog, lead, identity))
     return next(filter(None, records), None)
 
 
@@ -51,7 +60,7 @@ def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
     candidates: dict[ImageVersion, Record] = {}
 
     def read_candidates(selected: Sequence[ImageVersion]) -> None:
-        candidates.update(zip(selected, _read_all(selected, catalog.record), strict=True))
+        candidates.update(zip(selected, read_all(selected, catalog.record), strict=True))
 
     read_candidates([version for version in versions if version not in bases])
     lineage = [record]
@@ -97,13 +106,6 @@ def _list_versions(catalog: Catalog, images: Sequence[tuple[str, str]]) -> list[
     """All versions of images, oldest first, one image after the other."""
     return [
         ImageVersion(image, arch, version)
-        for (image, arch), versions in zip(images, _read_all(images, lambda of: catalog.versions(*of)), strict=True)
+        for (image, arch), versions in zip(images, read_all(images, lambda of: catalog.versions(*of)), strict=True)
         for version in versions
     ]
-
-
-def _read_all(items: Iterable[Item], read: Callable[[Item], Result]) -> list[Result]:
-    """Read all items, several at once, in their order."""
-    with threads(CONNECTIONS) as submit:
-        running = [submit(partial(read, item)) for item in items]
-        return [future.result() for future in running]

@@ -1,10 +1,12 @@
 """Versions and their revisions."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bakery.catalog.documents import RESTORE, Documents
 from bakery.catalog.keys import VERSION, document_key, version_folder, version_numbers, versions_folder
 from bakery.catalog.record import Record
+from bakery.catalog.store import read_all
 from bakery.catalog.writer import actor, now
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.model.version import ImageVersion, Versioned
@@ -17,9 +19,11 @@ class Versions(Documents):
         """Names of all images that have at least one version, sorted."""
         return sorted(self._store.list("images"))
 
-    def images(self) -> list[tuple[str, str]]:
-        """All (image, arch) that have at least one version, sorted."""
-        return [(name, arch) for name in self.image_names() for arch in sorted(self._store.list(f"images/{name}"))]
+    def images(self, names: Sequence[str] | None = None) -> list[tuple[str, str]]:
+        """All (image, arch) that have at least one version, of all images or of those with some names, sorted."""
+        names = sorted(self.image_names() if names is None else names)
+        archs = read_all(names, lambda name: self._store.list(f"images/{name}"))
+        return [(name, arch) for name, listed in zip(names, archs, strict=True) for arch in sorted(listed)]
 
     def versions(self, image: str, arch: str) -> list[str]:
         """All versions, reserved ones included, oldest first."""
@@ -27,7 +31,8 @@ class Versions(Documents):
 
     def records(self, image: str, arch: str) -> list[Record]:
         """The newest revision of every version, oldest version first."""
-        return [self.record(ImageVersion(image, arch, version)) for version in self.versions(image, arch)]
+        versions = [ImageVersion(image, arch, version) for version in self.versions(image, arch)]
+        return read_all(versions, self.record)
 
     def record(self, of: Versioned) -> Record:
         """The newest revision of a version; NotFoundError if there is none.

@@ -1,6 +1,7 @@
 """`bakery catalog`: list versions and channels."""
 
-from bakery.catalog import Catalog, ListedVersion
+from bakery.catalog import ListedVersion
+from bakery.catalog.search import list_versions
 from bakery.cli import options
 from bakery.cli.session import find_catalog
 from bakery.engine.overview import hint_at_images
@@ -25,8 +26,8 @@ def catalog(
         if name not in names:
             message = f"no image named '{name}' in the catalog"
             raise NotFoundError(message, where=image_catalog.location, hint=hint_at_images(name, names))
-    selection = [(image, arch) for image, arch in image_catalog.images() if not images or image in images]
-    versions = [version for image, arch in selection for version in _list_versions(image_catalog, image, arch)]
+    selected = [name for name in names if not images or name in images]
+    versions = list_versions(image_catalog, image_catalog.images(selected))
     if json:
         print(documents.dump_all(versions).decode(), end="")
     elif versions:
@@ -34,15 +35,6 @@ def catalog(
         print(render_table(("image", "version", "state", "channels", "mode", "baked", "locations"), rows))
     else:
         print("the catalog is empty: 'bakery run' makes a first version of every image")
-
-
-def _list_versions(image_catalog: Catalog, image: str, arch: str) -> list[ListedVersion]:
-    """The versions of an image with the channels that point at each, which are read once for all."""
-    heads = image_catalog.heads(image, arch)
-    return [
-        ListedVersion.of(record, [head.channel for head in heads if head.version == record.version])
-        for record in image_catalog.records(image, arch)
-    ]
 
 
 def _version_row(version: ListedVersion) -> tuple[str, ...]:

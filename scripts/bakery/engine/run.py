@@ -145,9 +145,10 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
             return _publish_again(session, definition, action.version)
         return steps.publish_version(session, session.newest_baked(definition), channel)
 
-    return parallel.run_parallel(
-        [definition.name for definition in session.definitions.select(names or [])], publish, jobs
-    )
+    selected = [definition.name for definition in session.definitions.select(names or [])]
+    outcomes = parallel.run_parallel(selected, publish, jobs)
+    session.catalog.renew_heads()
+    return outcomes
 
 
 def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bool = False) -> Run:
@@ -163,6 +164,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
     unchanged: dict[str, Action] = {}
     progress = _Progress(session, jobs)
     examined: set[str] = set()
+    session.catalog.renew_heads()
     while True:
         plan = session.plan(names, rebuild_asked=rebuild_asked)
         attempted = {outcome.name for outcome in outcomes}
@@ -181,6 +183,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
             session.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
         progress.expect_images(plan, attempted)
         outcomes += parallel.run_parallel(ready, lambda name: _run_action(session, due[name], progress), jobs)  # noqa: B023 - the call ends in this iteration
+    session.catalog.renew_heads()
     waiting = [action.image for action in plan.actions if action.kind == "wait"]
     unchanged_actions = [action for action in unchanged.values() if action.image not in attempted]
     return Run(outcomes, unchanged_actions, waiting, list(due.values()), time.monotonic() - began)

@@ -8,8 +8,9 @@ from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.definitions import load
 from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
+from bakery.engine.lookups import CatalogLookups
 from bakery.engine.notifications import Notifier, named_recipients
-from bakery.engine.plan import Lookups, Plan, World, plan
+from bakery.engine.plan import Plan, World, plan
 from bakery.engine.updates import MAX_AGE
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter, silent
@@ -42,32 +43,36 @@ class Session:
     ) -> Plan:
         """Plan the named images and all their ancestors; an observation older than `max_age` counts as old.
 
-        A named image whose newest version was baked before `rebuild_asked` is due; all are, if none is named.
+        A named image whose newest version was baked before `rebuild_asked` is due; all are, if none is named. Each
+        action but `keep` is decided by the records of the image and its ancestors.
         """
         images = self.definitions.with_ancestors(names or [])
         prints = Fingerprints(self.project, toolbox.versions(self.project), toolbox.machine())
         named = self.definitions.select(names or [])
         rebuilds = {image.name: rebuild_asked for image in named} if rebuild_asked else {}
-        limited = [image for image in images if image.max_failures]
-        failures = {
-            image.name: self.catalog.failures_since(image.name, image.arch, self.newest_record(image))
-            for image in limited
-        }
         observations = self.catalog.newest_observations()
-        world = World(
-            datetime.now(UTC), observations.by_version, max_age, rebuilds, failures, observations.bases_by_key
-        )
-        return plan(
-            images,
-            Lookups(
-                newest=lambda image: self.catalog.newest(image.name, image.arch, image.version),
-                latest=lambda image: self.catalog.latest(image.name, image.arch, image.version),
-                head=lambda image: self.catalog.last_entry(image.name, image.arch, image.channel or ""),
-                move=lambda image: self.catalog.last_move(image.name, image.arch, image.channel or ""),
-            ),
-            inputs_of=lambda image, base: prints.inputs(image, self.definitions.sources[image.name], base),
-            world=world,
-        )
+        answers = CatalogLookups(self.catalog, images)
+        while True:
+            world = World(
+                datetime.now(UTC),
+                observations.by_version,
+                max_age,
+                rebuilds,
+                answers.failures,
+                observations.bases_by_key,
+            )
+            document = plan(
+                images,
+                answers.lookups,
+                inputs_of=lambda image, base: prints.inputs(image, self.definitions.sources[image.name], base),
+                world=world,
+            )
+            changing = [action.image for action in document.actions if action.kind != "keep"]
+            related = self.definitions.with_ancestors(changing) if changing else []
+            unread = [image for image in related if not answers.has_records(image)]
+            if not unread:
+                return document
+            answers.read_records(unread)
 
     def newest_record(self, image: ImageDefinition) -> Record | None:
         """The newest complete version of the release line, or of any if the line has none yet."""

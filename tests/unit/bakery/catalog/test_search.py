@@ -7,7 +7,7 @@ import pytest
 
 from bakery.catalog import Catalog, Record, Store
 from bakery.catalog.index import BASES, IDENTITIES, digest_of
-from bakery.catalog.search import find_descendants, find_identity
+from bakery.catalog.search import find_descendants, find_identity, list_versions
 from bakery.model.documents import ImageLocation, Pointer, Publication
 from bakery.signing import Keyring
 
@@ -135,6 +135,21 @@ def test_an_answer_takes_few_requests_however_many_versions_there_are(
     assert len(observed.requests) == 1 + 1 + 4 + 2 * 2
 
 
+def test_a_listing_reads_each_channel_and_each_version_once(
+    observed: ObservedStore, keyring: Keyring, line: Line
+) -> None:
+    listed = list_versions(Catalog(observed, keyring), [("web", "x86_64"), ("app", "x86_64")])
+    assert [(one.image, one.version, one.channels) for one in listed] == [
+        ("web", "1.0.0", ()),
+        ("web", "1.0.1", ("stable",)),
+        ("web", "1.0.2", ()),
+        ("web", "1.0.3", ()),
+        ("app", "1.0.0", ()),
+    ]
+    # Versions and channels of each image, and two for each version and the channel.
+    assert len(observed.requests) == 2 * 2 + 2 * (5 + 1)
+
+
 def test_a_new_location_of_an_old_version_is_found(observed: ObservedStore, keyring: Keyring, line: Line) -> None:
     catalog, web = Catalog(observed, keyring), line.webs[0]
     [publication] = web.publications
@@ -180,4 +195,5 @@ def test_an_interrupted_write_leaves_no_record_without_its_entries(
     publish(catalog, "web", 4)
     writes = [key for key in observed.requests if key.startswith("create")]
     assert writes[-1] == "create images/web/x86_64/versions/1.0.4/000001.json"
-    assert sum("index/" in key for key in writes) == 9  # three digests, two images and snapshots, a parameter, a base
+    # Three digests, two images and snapshots, a parameter, a base.
+    assert sum(IDENTITIES in key or BASES in key for key in writes) == 9

@@ -1,0 +1,68 @@
+"""The catalog's answers to a plan: from the heads for an image that is kept, from the records for all others."""
+
+from collections.abc import Sequence
+
+from bakery.catalog import Catalog, ChannelEntry, CurrentHeads, Failure, Move, Record, read_all
+from bakery.engine.plan import Lookups
+from bakery.model.definition import ImageDefinition
+
+
+class CatalogLookups:
+    """The answers about some images. An image without heads is read from its records at once, several in parallel.
+
+    The heads of an image are those of one moment; its records are asked again for each answer but the newest version.
+    """
+
+    def __init__(self, catalog: Catalog, images: Sequence[ImageDefinition]) -> None:
+        self._catalog = catalog
+        self._heads = catalog.current_heads()
+        self._newest: dict[str, Record | None] = {}
+        self.failures: dict[str, tuple[Failure, ...]] = {}
+        self.read_records([image for image in images if not self._heads.has(image.name, image.arch, image.version)])
+
+    def read_records(self, images: Sequence[ImageDefinition]) -> None:
+        """From now on, answer about these images from their records."""
+        records = read_all(images, lambda image: self._catalog.newest(image.name, image.arch, image.version))
+        names = [image.name for image in images]
+        self._newest |= dict(zip(names, records, strict=True))
+        limited = [image for image in images if image.max_failures]
+        failures = read_all(limited, self._read_failures)
+        self.failures |= {image.name: some for image, some in zip(limited, failures, strict=True)}
+
+    def has_records(self, image: ImageDefinition) -> bool:
+        """Whether the answers about an image come from its records."""
+        return image.name in self._newest
+
+    @property
+    def lookups(self) -> Lookups:
+        """The answers for one plan."""
+        return Lookups(
+            newest=self._find_newest,
+            latest=lambda image: self._catalog.latest(image.name, image.arch, image.version),
+            head=self._find_channel,
+            move=self._find_move,
+        )
+
+    def _find_newest(self, image: ImageDefinition) -> Record | None:
+        if self.has_records(image):
+            return self._newest[image.name]
+        return self._heads.newest(image.name, image.arch, image.version)
+
+    def _find_channel(self, image: ImageDefinition) -> ChannelEntry | None:
+        """The newest entry of the channel of a definition; None if it points at nothing."""
+        if not image.channel:
+            return None
+        return self._source(image).channel(image.name, image.arch, image.channel)
+
+    def _find_move(self, image: ImageDefinition) -> Move | None:
+        """The move of the channel of a definition that an interrupted run left."""
+        if not image.channel:
+            return None
+        return self._source(image).unfinished_move(image.name, image.arch, image.channel)
+
+    def _source(self, image: ImageDefinition) -> Catalog | CurrentHeads:
+        return self._catalog if self.has_records(image) else self._heads
+
+    def _read_failures(self, image: ImageDefinition) -> tuple[Failure, ...]:
+        newest = self._newest[image.name] or self._catalog.newest(image.name, image.arch)
+        return self._catalog.failures_since(image.name, image.arch, newest)
