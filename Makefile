@@ -23,11 +23,15 @@ setup: ## Install everything that is needed (under a second when it is there)
 
 # A folder of providers for the demo and the tests, on a machine that cannot reach Terraform's registry. Nothing else
 # uses it; users name their mirror: docs/how-to/deploy-the-infrastructure.md
-demo: export BAKERY_TERRAFORM_MIRROR ?= $(wildcard /opt/tf-plugins)
+demo demo-crash: export BAKERY_TERRAFORM_MIRROR ?= $(wildcard /opt/tf-plugins)
 
 .PHONY: demo
 demo: setup ## Bake an image and hand its ID to Terraform, without a cloud account (CHANGE=1, CHANGE=updates: the next version)
 	@$(BIN)/bakery demo $(if $(CHANGE),--change $(CHANGE:1=role))
+
+.PHONY: demo-crash
+demo-crash: setup ## Kill a promotion in the middle, and see the next verb finish it (after two versions of the demo)
+	@$(BIN)/bakery demo --crash
 
 .PHONY: demo-down
 demo-down: ## Stop what the demo started

@@ -141,7 +141,9 @@ def test_a_project_that_nobody_else_can_read_is_named(job: Job, folder: Path) ->
     reason=f"the modules here are for Python {HERE}, and {SYSTEM_PYTHON}, which every user can start, is another",
 )
 def test_real_ansible_works_as_nobody(job: Job, folder: Path) -> None:
-    """With temporary files, a task on this machine and a report."""
+    """With temporary files, a task on this machine and a report, also after Ansible ran as root."""
+    remote = Path("/dev/shm/ansible")
+    remote.mkdir(mode=0o700, exist_ok=True)
     ansible = folder / "ansible-playbook"
     packages = sysconfig.get_path("purelib")
     ansible.write_text(
@@ -161,7 +163,8 @@ def test_real_ansible_works_as_nobody(job: Job, folder: Path) -> None:
     )
     done = subprocess.run(
         [separation.separate_ansible(job), "-i", "localhost,", "-c", "local", temporary / "play.yml"],
-        env={"PATH": os.environ["PATH"], "TMPDIR": str(temporary), "ANSIBLE_HOME": str(temporary / "ansible")},
+        env={"PATH": os.environ["PATH"], "TMPDIR": str(temporary), "ANSIBLE_HOME": str(temporary / "ansible")}
+        | {"ANSIBLE_REMOTE_TMP": str(remote)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

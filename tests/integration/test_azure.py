@@ -18,6 +18,7 @@ from azure.storage.blob import BlobClient
 from bakery.bake import packer
 from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.azure import blobs, builder, lease, marketplace, replication, tagging, versions
+from bakery.clouds.azure.login import try_login
 from bakery.clouds.azure.names import BLOB_CONTAINER, GalleryVersion
 from bakery.clouds.azure.read_back import open_disk
 from bakery.clouds.azure.session import AzureSession, connect
@@ -39,6 +40,7 @@ from bakery.model.project import Project
 from bakery.signing import Keyring
 from doubles.azure import world
 from doubles.azure.client import StandIn, running
+from doubles.channels import open_channel
 
 pytestmark = pytest.mark.integration
 
@@ -170,6 +172,19 @@ class DiskPublisher:
 @pytest.fixture
 def bench(disks: list[Disk]) -> DiskPublisher:
     return DiskPublisher(disks)
+
+
+def test_a_login_is_tried_at_the_gallery_and_the_storage_account(azure: StandIn) -> None:
+    try_login(_definition(), CREDENTIALS)
+    assert WRITES.isdisjoint(azure.calls())
+    assert "Galleries_Get" in azure.calls()
+    session = _session()
+    assert session.blobs
+    assert list(session.blobs.list_containers()) == [], "the look made the container"
+    session.blobs.create_container(BLOB_CONTAINER)
+    try_login(_definition(), CREDENTIALS)
+    with pytest.raises(BakeryError, match="cannot read the storage account"):
+        try_login(_definition(storage_account="otheraccount"), CREDENTIALS)
 
 
 def _session() -> AzureSession:
@@ -536,30 +551,32 @@ def test_channels(azure: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
 
     azure.fault("Tags_UpdateAtScope", error="AuthorizationFailed", status=403)
     with pytest.raises(BakeryError, match="cannot tag with bakery:channel:stable"):
-        channels.promote(catalog, first, "stable", "", targets, silent)
+        channels.promote(open_channel(catalog, targets, "stable"), first, "", is_new=True)
     assert _image_tags() == {}
     assert catalog.channel("web", "x86_64", "stable") is None
 
-    entry = channels.promote(catalog, first, "stable", "", targets, silent)
+    entry = channels.promote(open_channel(catalog, targets, "stable"), first, "", is_new=True)
     assert _image_tags() == {"bakery:channel:stable": "1.0.0"}
     assert entry.pointers == (Pointer(world.SUBSCRIPTION, "", "bakery:channel:stable", 0, VERSION_ID),)
     before = _writes(azure)
-    assert channels.promote(catalog, first, "stable", "", targets, silent) == entry
+    assert channels.promote(open_channel(catalog, targets, "stable"), first, "", is_new=True) == entry
     assert _writes(azure) == before
 
-    channels.promote(catalog, first, "next", "", targets, silent)
-    channels.promote(catalog, second, "stable", "", targets, silent)
+    channels.promote(open_channel(catalog, targets, "next"), first, "", is_new=True)
+    channels.promote(open_channel(catalog, targets, "stable"), second, "", is_new=True)
     assert _image_tags() == {"bakery:channel:stable": "1.0.1", "bakery:channel:next": "1.0.0"}
-    assert channels.rollback(catalog, "web", "x86_64", "stable", "", targets, silent).version == "1.0.0"
+    assert channels.rollback(open_channel(catalog, targets), "").version == "1.0.0"
     assert _image_tags()["bakery:channel:stable"] == "1.0.0"
 
 
 def test_a_channel_of_another_version_is_not_removed(azure: StandIn, bench: DiskPublisher) -> None:
     old, new = bench.publish("1.0.0"), bench.publish("1.0.1")
-    bench.target().point(new, "stable", silent)
-    bench.target().unpoint(old, "stable")
+    target = bench.target()
+    [(location, value)] = target.channel_values(new).items()
+    target.point(new, "stable", [location], silent)
+    target.unpoint(new, "stable", {location: list(target.channel_values(old).values())})
     assert _image_tags() == {"bakery:channel:stable": "1.0.1"}
-    bench.target().unpoint(new, "stable")
+    target.unpoint(old, "stable", {location: [value]})
     assert _image_tags() == {}
 
 
@@ -569,7 +586,7 @@ def test_a_version_that_lost_a_region_is_not_promoted(azure: StandIn, bench: Dis
     address = GalleryVersion.parse(VERSION_ID)
     versions.extend(_session(), address, _found(), REGIONS[:2]).result()
     with pytest.raises(BakeryError, match="cannot be used everywhere") as caught:
-        channels.promote(catalog, record, "stable", "", {"azure": bench.target()}, silent)
+        channels.promote(open_channel(catalog, {"azure": bench.target()}, "stable"), record, "", is_new=True)
     assert f"{THIRD} {VERSION_ID}: missing: no replica" in caught.value.detail
     assert _image_tags() == {}
 

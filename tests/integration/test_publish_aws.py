@@ -13,17 +13,17 @@ from typing import Any, cast
 import pytest
 
 from bakery.catalog import Catalog, Record, open_store
-from bakery.clouds.aws import calls, images, parameters, snapshots
+from bakery.clouds.aws import calls, images, parameters, session, snapshots
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.clouds.target import Target
 from bakery.engine import channels
 from bakery.engine.publish import publish
 from bakery.host import process
-from bakery.host.errors import BakeryError, ConflictError, PartialError, UsageError
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError, UsageError
 from bakery.host.events import silent
 from bakery.machine import disk_image, qemu
-from bakery.model import documents
+from bakery.model import documents, tags
 from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Publication
@@ -31,6 +31,7 @@ from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 from bakery.signing import Keyring
 from doubles.aws.client import HOME_ACCOUNT, StandIn, running
+from doubles.channels import open_channel
 
 pytestmark = pytest.mark.integration
 
@@ -524,28 +525,28 @@ def test_channels(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     # The first step fails in one place: nothing points anywhere.
     aws.fault("ssm", "PutParameter", region=THIRD, account=CONSUMER, error="AccessDeniedException", status=400)
     with pytest.raises(BakeryError, match=f"cannot write {CHANNEL}"):
-        channels.promote(catalog, first, "stable", "", targets, silent)
+        channels.promote(open_channel(catalog, targets, "stable"), first, "", is_new=True)
     assert _pointers(aws, CHANNEL) == {}
     assert catalog.channel("web", "x86_64", "stable") is None
 
-    entry = channels.promote(catalog, first, "stable", "", targets, silent)
+    entry = channels.promote(open_channel(catalog, targets, "stable"), first, "", is_new=True)
     assert _pointers(aws, CHANNEL) == _values(old)
     assert {pointer.name for pointer in entry.pointers} == {CHANNEL}
     before = _writes(aws)
-    assert channels.promote(catalog, first, "stable", "", targets, silent) == entry
+    assert channels.promote(open_channel(catalog, targets, "stable"), first, "", is_new=True) == entry
     assert _writes(aws) == before
 
     # A later step fails in the third region: all keep, or get back, what they had.
     aws.fault("ssm", "PutParameter", region=THIRD, account=HOME_ACCOUNT, error="AccessDeniedException", status=400)
     with pytest.raises(BakeryError, match=f"cannot write {CHANNEL}") as caught:
-        channels.promote(catalog, second, "stable", "", targets, silent)
-    assert f"restored in {HOME_ACCOUNT}/{SECOND}: {old.locations[1].id}" in caught.value.detail
+        channels.promote(open_channel(catalog, targets, "stable"), second, "", is_new=True)
+    assert "aws: restored to 1.0.0" in caught.value.detail
     assert _pointers(aws, CHANNEL) == _values(old)
     assert catalog.channel("web", "x86_64", "stable") == entry
 
-    channels.promote(catalog, second, "stable", "", targets, silent)
+    channels.promote(open_channel(catalog, targets, "stable"), second, "", is_new=True)
     assert _pointers(aws, CHANNEL) == _values(new)
-    assert channels.rollback(catalog, "web", "x86_64", "stable", "", targets, silent).version == "1.0.0"
+    assert channels.rollback(open_channel(catalog, targets), "").version == "1.0.0"
     assert _pointers(aws, CHANNEL) == _values(old)
     steps = [step.version for step in catalog.history("web", "x86_64", "stable")]
     assert steps == ["1.0.0", "1.0.1", "1.0.0"]
@@ -556,11 +557,11 @@ def test_a_version_that_lost_an_image_is_not_promoted(aws: StandIn, bench: DiskP
     publication = bench.publish()
     record = _record(catalog, publication)
     targets = {"aws": bench.target()}
-    entry = channels.promote(catalog, record, "stable", "", targets, silent)
+    entry = channels.promote(open_channel(catalog, targets, "stable"), record, "", is_new=True)
     assert catalog.channel("web", "x86_64", "stable") == entry
     aws.client("ec2", SECOND).deregister_image(ImageId=publication.locations[1].id)
     with pytest.raises(BakeryError, match="cannot be used everywhere") as caught:
-        channels.promote(catalog, record, "next", "", targets, silent)
+        channels.promote(open_channel(catalog, targets, "next"), record, "", is_new=True)
     assert f"{HOME_ACCOUNT}/{SECOND} {publication.locations[1].id}: missing" in caught.value.detail
     assert _pointers(aws, CHANNEL.replace("stable", "next")) == {}
 
@@ -569,3 +570,110 @@ def test_the_publication_is_kept(aws: StandIn, bench: DiskPublisher) -> None:
     publication = bench.publish()
     folder = bench.project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0"))
     assert documents.load(Publication, folder / "publication-aws.json") == publication
+
+
+class TestDistribution:
+    """A published version goes where it is wanted without its disk, and is taken back from where it is not."""
+
+    def _distribute(self, bench: DiskPublisher, publication: Publication) -> Publication:
+        expected = tags.of_artifact(bench.definition, bench.artifact())
+        return bench.target().distribute(publication, expected, silent)
+
+    def test_more_regions_and_accounts(self, aws: StandIn, bench: DiskPublisher) -> None:
+        bench.definition = _definition(regions=(HOME,), accounts=())
+        first = bench.publish()
+        uploads = aws.actions().count("PutSnapshotBlock")
+        bench.definition = _definition()
+        _assert_whole(aws, self._distribute(bench, first))
+        assert aws.actions().count("PutSnapshotBlock") == uploads
+
+    def test_another_first_region(self, aws: StandIn, bench: DiskPublisher) -> None:
+        """The copies come from the region that has the image."""
+        bench.definition = _definition(regions=(THIRD,))
+        first = bench.publish()
+        bench.definition = _definition()
+        _assert_whole(aws, self._distribute(bench, first))
+
+    def test_again_writes_nothing(self, aws: StandIn, bench: DiskPublisher) -> None:
+        first = bench.publish()
+        before = _writes(aws)
+        assert replace(self._distribute(bench, first), seconds=first.seconds) == first
+        assert _writes(aws) == before
+
+    @pytest.mark.parametrize("region", REGIONS)
+    def test_an_image_that_is_gone_is_made_again(self, aws: StandIn, bench: DiskPublisher, region: str) -> None:
+        """The parameter of the version names the new one, everywhere."""
+        first = bench.publish()
+        (gone,) = [location for location in first.locations if location.owned and location.region == region]
+        aws.client("ec2", region).deregister_image(ImageId=gone.id)
+        aws.client("ec2", region).delete_snapshot(SnapshotId=gone.snapshot)
+        repaired = self._distribute(bench, first)
+        _assert_whole(aws, repaired)
+        assert gone.id not in {location.id for location in repaired.locations}
+        before = _writes(aws)
+        self._distribute(bench, repaired)
+        assert _writes(aws) == before
+
+    def test_no_image_is_left(self, aws: StandIn, bench: DiskPublisher) -> None:
+        first = bench.publish()
+        for location in first.locations:
+            if location.owned:
+                aws.client("ec2", location.region).deregister_image(ImageId=location.id)
+        with pytest.raises(NotFoundError, match=f"no image of {NAME} can be used") as caught:
+            self._distribute(bench, first)
+        assert "'bakery run --rebuild web'" in caught.value.hint
+
+    def test_the_image_of_somebody_else_is_no_source(self, aws: StandIn, bench: DiskPublisher) -> None:
+        """Not even with the tags of the version: it is a copy of an image that no record names."""
+        first = bench.publish()
+        for location in first.locations[1:3]:
+            aws.client("ec2", location.region).deregister_image(ImageId=location.id)
+        ec2 = aws.client("ec2", SECOND)
+        root = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": first.locations[2].snapshot}}
+        other = aws.client("ec2", THIRD).register_image(
+            Name="evil", RootDeviceName="/dev/xvda", BlockDeviceMappings=[root]
+        )["ImageId"]
+        images.wait_available(cast(Any, aws.client("ec2", THIRD)), other)
+        made_tags = [{"Key": key, "Value": value} for key, value in tags.of_publication(first).items()]
+        copy = ec2.copy_image(
+            Name=NAME,
+            SourceImageId=other,
+            SourceRegion=THIRD,
+            TagSpecifications=[{"ResourceType": kind, "Tags": made_tags} for kind in ("image", "snapshot")],
+        )["ImageId"]
+        images.wait_available(cast(Any, ec2), copy)
+        aws.client("ec2", HOME).deregister_image(ImageId=first.locations[0].id)
+        with pytest.raises(ConflictError, match=f"{copy} but was not made from this disk"):
+            self._distribute(bench, first)
+
+    def test_withdrawn_from_an_account(self, aws: StandIn, bench: DiskPublisher) -> None:
+        first = bench.publish()
+        consumers = [location for location in first.locations if not location.owned]
+        for _ in range(2):
+            bench.target().withdraw(first, consumers, silent)
+            for region in REGIONS:
+                assert aws.client("ec2", region, CONSUMER).describe_images(ExecutableUsers=["self"])["Images"] == []
+        for location in first.locations:
+            if location.owned:
+                ec2 = aws.client("ec2", location.region)
+                answer = ec2.describe_snapshot_attribute(
+                    SnapshotId=location.snapshot, Attribute="createVolumePermission"
+                )
+                assert answer["CreateVolumePermissions"] == []
+
+
+def test_a_role_is_assumed_once_in_half_an_hour(
+    aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publication, target = bench.publish(), bench.target()
+    locations = [location.location for location in publication.locations]
+    before = aws.actions().count("AssumeRole")
+    for _ in range(3):
+        target.inspect(publication)
+        target.read_channel(publication, "stable", locations)
+    assert aws.actions().count("AssumeRole") == before + 1
+    monkeypatch.setattr(session, "SESSION_SECONDS", 0.0)
+    fresh = bench.target()
+    for _ in range(2):
+        fresh.read_channel(publication, "stable", locations)
+    assert aws.actions().count("AssumeRole") == before + 3

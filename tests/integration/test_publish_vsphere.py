@@ -26,7 +26,7 @@ from bakery.host.events import Event, silent
 from bakery.machine import disk_image, qemu
 from bakery.machine.held_disk import digest_disk
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Publication, RemoteBuild
+from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.tags import identity
 from bakery.model.version import ImageVersion
@@ -344,7 +344,17 @@ def test_another_vcenter_is_not_taken_for_this_one(bench: DiskPublisher) -> None
     publication = bench.publish()
     bench.server = "vcenter.example.net"
     with pytest.raises(BakeryError, match="is in the vCenter 127"):
-        bench.target().point(publication, "stable", silent)
+        _point(bench, publication)
+
+
+def _point(bench: DiskPublisher, publication: Publication) -> Pointer:
+    location = publication.locations[0].location
+    return bench.target().point(publication, "stable", [location], silent)[location]
+
+
+def _unpoint(bench: DiskPublisher, publication: Publication) -> None:
+    location = publication.locations[0]
+    bench.target().unpoint(publication, "stable", {location.location: [location.id]})
 
 
 class TestChannels:
@@ -366,15 +376,15 @@ class TestChannels:
 
     def test_move(self, vcenter: StandIn, bench: DiskPublisher, published: tuple[Publication, Publication]) -> None:
         old, new = published
-        (pointer,) = bench.target().point(old, "stable", silent)
+        pointer = _point(bench, old)
         assert (pointer.name, pointer.value) == (CHANNEL, old.locations[0].id)
         assert self.version(vcenter) == "1.0.0"
         before = _changes(vcenter)
-        assert bench.target().point(old, "stable", silent) == (pointer,)
+        assert _point(bench, old) == pointer
         assert _changes(vcenter) == before
-        bench.target().point(new, "stable", silent)
+        _point(bench, new)
         assert self.version(vcenter) == "1.0.1"
-        bench.target().point(old, "stable", silent)
+        _point(bench, old)
         assert self.version(vcenter) == "1.0.0"
 
     def test_a_copy_that_fails(
@@ -383,12 +393,12 @@ class TestChannels:
         old, new = published
         vcenter.fault("~action=copy", "rollback")
         with pytest.raises(BakeryError, match="removed the copy"):
-            bench.target().point(old, "stable", silent)
+            _point(bench, old)
         assert CHANNEL not in vcenter.items()
-        bench.target().point(old, "stable", silent)
+        _point(bench, old)
         vcenter.fault("~action=copy", "rollback")
         with pytest.raises(BakeryError, match="removed the copy"):
-            bench.target().point(new, "stable", silent)
+            _point(bench, new)
         assert self.version(vcenter) == "1.0.0"
 
     @pytest.mark.parametrize("kind", ["error", "lost"])
@@ -402,7 +412,7 @@ class TestChannels:
     ) -> None:
         """Whether it never arrived or only its answer was lost."""
         old, new = published
-        bench.target().point(old, "stable", silent)
+        _point(bench, old)
         real, renames = VCenter.patch, []
 
         def patch(self: VCenter, doing: str, *arguments: Any) -> None:
@@ -415,10 +425,10 @@ class TestChannels:
 
         monkeypatch.setattr(VCenter, "patch", patch)
         with pytest.raises(BakeryError) as caught:
-            bench.target().point(new, "stable", silent)
+            _point(bench, new)
         assert f"{CHANNEL} was restored" in caught.value.detail
         assert self.version(vcenter) == "1.0.0"
-        bench.target().point(new, "stable", silent)
+        _point(bench, new)
         assert self.version(vcenter) == "1.0.1"
 
     @pytest.mark.parametrize("after", [1, 2, 3])
@@ -432,7 +442,7 @@ class TestChannels:
     ) -> None:
         """After the copy, after the first rename, after the second: the next move cleans up."""
         old, new = published
-        bench.target().point(old, "stable", silent)
+        _point(bench, old)
         real, calls = VCenter._call_with_login, []
 
         class Killed(BaseException):
@@ -448,9 +458,9 @@ class TestChannels:
         with monkeypatch.context() as patch:
             patch.setattr(VCenter, "_call_with_login", call)
             with pytest.raises(Killed):
-                bench.target().point(new, "stable", silent)
+                _point(bench, new)
         assert len(vcenter.items()) == 4, "it was not killed on the way"
-        bench.target().point(old, "stable", silent)
+        _point(bench, old)
         assert self.version(vcenter) == "1.0.0"
 
     @pytest.mark.parametrize("name", [CHANNEL, f"{CHANNEL}-next", f"{CHANNEL}-previous"])
@@ -460,8 +470,8 @@ class TestChannels:
         _make_item(vcenter, name)
         before = _changes(vcenter)
         for act in (
-            lambda: bench.target().point(published[0], "stable", silent),
-            lambda: bench.target().unpoint(published[0], "stable"),
+            lambda: _point(bench, published[0]),
+            lambda: _unpoint(bench, published[0]),
         ):
             with pytest.raises(ConflictError, match="was not made by the bakery"):
                 act()
@@ -469,10 +479,10 @@ class TestChannels:
 
     def test_unpoint(self, vcenter: StandIn, bench: DiskPublisher, published: tuple[Publication, Publication]) -> None:
         old, new = published
-        bench.target().point(new, "stable", silent)
-        bench.target().unpoint(old, "stable")
+        _point(bench, new)
+        _unpoint(bench, old)
         assert self.version(vcenter) == "1.0.1"
-        bench.target().unpoint(new, "stable")
+        _unpoint(bench, new)
         assert sorted(vcenter.items()) == ["web-1.0.0-x86_64", "web-1.0.1-x86_64"]
 
 

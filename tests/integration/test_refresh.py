@@ -135,9 +135,9 @@ def observe(image: Path, archives: Archives) -> Upgrade:
 
 
 def test_a_package_that_no_archive_has(tmp_path: Path, image: Path) -> None:
-    names = [FIXED, "bakery-fixt", "zz", "bakery-plain"]
-    missing = find_missing(pack_folder(image, ()), open_archives(tmp_path), names)
-    assert missing == {"bakery-fixt": f"did you mean '{FIXED}'?", "zz": ""}
+    entries = [FIXED, "bakery-fixt:amd64", "zz=1.2*", "bakery-plain=1", "bakery-z*", "@tasks"]
+    missing = find_missing(pack_folder(image, ()), open_archives(tmp_path), entries)
+    assert missing == {"bakery-fixt:amd64": f"did you mean '{FIXED}'?", "zz=1.2*": ""}
     assert not (tmp_path / "hook-ran").exists()
 
 

@@ -25,7 +25,7 @@ from bakery.host.parallel import raise_failures
 from bakery.model.contents import Contents
 from bakery.model.documents import Publication
 from bakery.model.observations import Archive, Update, Upgrade
-from bakery.refresh import Archives, UnknownPackagesError, observe_updates
+from bakery.refresh import Archives, UnknownPackagesError, find_missing, observe_updates
 from doubles.disks import write_disk
 from doubles.rpm_archive import RpmArchive, build_package, run
 from doubles.serving import at_work
@@ -187,6 +187,34 @@ def replace_text(path: Path, old: str, new: str) -> None:
 
 def names(updates: Sequence[Update]) -> list[str]:
     return [update.name for update in updates]
+
+
+def test_packages_that_no_archive_has(tmp_path: Path, archive: RpmArchive, image: Path) -> None:
+    """Those that are right are written in every form that dnf takes, or are not looked up."""
+    archive.add_package("New_Package", "2.1", ARCH, ["Provides: web-server = 3", "Provides: perl(Example)"])
+    archive.add_package("broken", "1", ARCH, ["Requires: nothing-has-it"])
+    archive.publish()
+    right = ["New_Package", "New_Package-2.1", "New_Package-2.*", f"New_Package.{ARCH}", "New_Pack*", "web-server"]
+    right += [f"New_Package-0:2.1-1.{ARCH}", "perl(Example)", PLAIN, KERNEL, HELD, "broken"]
+    passed_over = ["@tools", "@nginx:1.24", "/usr/bin/example", "http://example.org/a.rpm", "a.rpm", "zz,yy"]
+    wrong = ["new-package", "New_Package-2.2", "New_Package.i686", "bakery-plian", "zz*", "bakery-plian-2"]
+    hint = "the archives have New_Package, but not this version or architecture"
+    missing = find_missing(pack_folder(image, rpm.OMITTED), open_archives(tmp_path), [*right, *passed_over, *wrong])
+    assert missing == {
+        "new-package": "",
+        "New_Package-2.2": hint,
+        "New_Package.i686": "did you mean 'New_Package'?",
+        "bakery-plian": f"did you mean '{PLAIN}'?",
+        "zz*": "",
+        "bakery-plian-2": f"did you mean '{PLAIN}'?",
+    }
+    assert not (tmp_path / "hook-ran").exists()
+
+
+def test_packages_that_are_not_looked_up_need_no_archive(tmp_path: Path, image: Path, server: Server) -> None:
+    server.paths.clear()
+    assert find_missing(pack_folder(image, rpm.OMITTED), open_archives(tmp_path), ["@tools", "/usr/bin/example"]) == {}
+    assert server.paths == []
 
 
 def test_an_image_with_the_newest_packages_has_no_updates(tmp_path: Path, archive: RpmArchive, image: Path) -> None:

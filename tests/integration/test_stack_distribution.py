@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bakery.catalog import open_store
-from bakery.clouds.aws.session import connect, connect_accounts
+from bakery.clouds.aws.session import Accounts, connect
 from bakery.host.errors import BakeryError
 from bakery.model.documents import Location
 from doubles.aws.client import running
@@ -81,9 +81,8 @@ def test_publishing_finds_the_role_that_it_assumes(world: DeployedStacks, monkey
     """By name, from the definition's default: the stand-in checks no trust, so the name is what is seen here."""
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
-    sites, failures = connect_accounts(
-        connect(HOME), "bakery-publisher", HOME, [Location(CONSUMER, region) for region in REGIONS]
-    )
+    accounts = Accounts(connect(HOME), "bakery-publisher", HOME)
+    sites, failures = accounts.connect([Location(CONSUMER, region) for region in REGIONS])
     assert not failures
     assert sorted(sites) == sorted(f"{CONSUMER}/{region}" for region in REGIONS)
 

@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,10 @@ def test_a_deprecated_ami_is_not_found(aws: StandIn) -> None:
     vendor = Vendor(aws)
     older = vendor.publish("vendor-1")
     newer = vendor.publish("vendor-2")
-    for ami, expected in ((newer, older), (older, None)):
-        vendor.client("ec2").enable_image_deprecation(ImageId=ami, DeprecateAt=datetime(2026, 1, 1, tzinfo=UTC))
+    for hours, ami, expected in ((1, newer, older), (3, older, None)):
+        at = datetime.now(UTC) + timedelta(hours=hours)
+        vendor.client("ec2").enable_image_deprecation(ImageId=ami, DeprecateAt=at)
+        aws.settings(clock_ahead=(hours + 1) * 3600)
         if expected:
             assert find_base(definition("vendor-*"), {}).identity == expected
     with pytest.raises(BakeryError, match=f"{VENDOR} has no AMI named vendor-\\* for x86_64"):

@@ -16,7 +16,6 @@ from bakery.bake.commit import read_commit
 from bakery.bake.keeping import keep_disk
 from bakery.bake.package_cache import serve_packages
 from bakery.bake.request import BakeContext, BakeRequest
-from bakery.bake.roles import check_mode, check_roles
 from bakery.bake.variables import check_secrets, secret_environment
 from bakery.clouds import BUILDERS, manifest
 from bakery.clouds.job import Job
@@ -95,13 +94,12 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
 
 
 def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None, duty: Duty) -> dict[str, Secret]:
-    """Raise errors that would otherwise end the bake of a duty after minutes; return the secrets."""
+    """Raise errors that would otherwise end the bake of a duty after minutes; return the secrets.
+
+    The look before the first bake found no fault. Only Vault may answer otherwise since, hours later.
+    """
     open_keyring(project).require_signer(duty)
     file = str(project.definitions / f"{definition.name}.yaml")
-    check_roles(project, definition, lambda *keys: file)
-    check_mode(project, definition, lambda *keys: file)
-    check_folders(project)
-    check_rights(definition, file)
     if not definition.secrets:
         return {}
     if vault is None:

@@ -93,6 +93,11 @@ def check_secrets(definition: ImageDefinition, secrets: Mapping[str, str], where
             for reason, hint in list_value_faults(value, definition.mode)
         ]
     )
+    check_size(definition, secrets, where)
+
+
+def check_size(definition: ImageDefinition, secrets: Mapping[str, str], where: str) -> None:
+    """Raise BakeryError if the values of some secrets of a definition are too long together."""
     for name, text in _secret_variables(definition, secrets).items():
         if len(f"{name}={text}".encode()) > LONGEST_VARIABLE:
             raise BakeryError(

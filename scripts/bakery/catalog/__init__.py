@@ -7,7 +7,7 @@ succeeds. Both kinds are signed by the duty that writes them, and verified when 
 
 from bakery.catalog.catalog import Catalog
 from bakery.catalog.keys import VERSION
-from bakery.catalog.record import ChannelEntry, Failure, ListedVersion, Record, State
+from bakery.catalog.record import ChannelEntry, Failure, ListedVersion, Move, PointerChange, Record, State
 from bakery.catalog.reservations import is_expired
 from bakery.catalog.store import Store, open_store, read_all
 from bakery.catalog.writer import actor, now, owner
@@ -18,6 +18,8 @@ __all__ = [
     "ChannelEntry",
     "Failure",
     "ListedVersion",
+    "Move",
+    "PointerChange",
     "Record",
     "State",
     "Store",

@@ -26,9 +26,21 @@ class Catalog(Reservations, Heads, Attachments, ObservationLog, FailureLog):
             )
         if record.state == "complete":
             self._refuse_channels(record, "cannot be revoked")
+            self._refuse_moves(record)
             record = self.revise(replace(record, state="revoked"), reason)
         self._refuse_channels(record, "is revoked, but was promoted meanwhile")
         return record
+
+    def _refuse_moves(self, record: Record) -> None:
+        """Raise ConflictError if an interrupted move left pointers that may point at a version."""
+        for name in self.channel_names(record.image, record.arch):
+            move = self.last_move(record.image, record.arch, name)
+            if move and move.state == "begun" and record.version in (move.before, move.version):
+                raise ConflictError(
+                    f"{record.image} {record.version} cannot be revoked: a move of {name} was interrupted at {move.at}",
+                    where=self.location,
+                    hint=f"finish it: 'bakery promote {record.image} VERSION {name}', with another version",
+                )
 
     def _refuse_channels(self, record: Record, what: str) -> None:
         """Raise ConflictError if a channel points at a version."""

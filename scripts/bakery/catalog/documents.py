@@ -6,7 +6,7 @@ from typing import TypeVar
 from bakery.catalog.changes import Changes
 from bakery.catalog.index import Index
 from bakery.catalog.keys import NUMBERED, Numbered, document_key
-from bakery.catalog.record import ChannelEntry, Failure, Record, Snapshot
+from bakery.catalog.record import ChannelEntry, Failure, Move, Record, Snapshot
 from bakery.catalog.signatures import Signatures, Signed
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError
@@ -57,21 +57,22 @@ class Documents:
         _check_key(document, key, where)
         return document
 
-    def _create_signed(self, document: Record | ChannelEntry | Snapshot, duty: Duty) -> bool:
+    def _create_signed(self, document: Record | ChannelEntry | Move | Snapshot, duty: Duty) -> bool:
         """Write a signed document under its key; False, and nothing written, if the key is taken.
 
-        A record or channel entry is announced before, so that no reader takes older heads for the present.
+        All but a snapshot are announced before, so that no reader takes older heads for the present. Equal bytes there
+        are our own: the answer to a write can be lost, and a library repeats the request.
         """
         key, envelope = document_key(document), self._signatures.sign(document, duty)
         if not isinstance(document, Snapshot):
             self.changes.announce(key)
-        return self._store.create(key, envelope)
+        return self._store.create(key, envelope) or self._store.read(key) == envelope
 
     def _create_unsigned(self, document: Failure | Observations) -> bool:
         """Write a document under its key; False, and nothing written, if the key is taken."""
         return self._store.create(document_key(document), dump(document))
 
-    def _publish_document(self, document: Record | ChannelEntry, message: str) -> None:
+    def _publish_document(self, document: Record | ChannelEntry | Move, message: str) -> None:
         """Write a document that `publish` signs; ConflictError with `message` if another run was faster."""
         if not self._create_signed(document, "publish"):
             raise ConflictError(

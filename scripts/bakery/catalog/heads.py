@@ -27,7 +27,8 @@ from typing import Literal
 
 from bakery.catalog.channels import Channels
 from bakery.catalog.keys import HEADS, document_key, heads_key, image_of, release_line
-from bakery.catalog.record import ChannelEntry, Record, Snapshot
+from bakery.catalog.moves import Moves
+from bakery.catalog.record import ChannelEntry, Move, Record, Snapshot
 from bakery.catalog.signatures import Signed
 from bakery.catalog.store import read_all
 from bakery.catalog.versions import Versions
@@ -65,10 +66,11 @@ class Head(Strict):
 
 @dataclass(frozen=True)
 class ImageHeads(Strict):
-    """The newest complete version of each of the newest release lines, and the newest entry of each channel."""
+    """The newest complete version of each of the newest release lines; the newest entry and move of each channel."""
 
     newest: Mapping[str, Head]
     channels: Mapping[str, Head]
+    moves: Mapping[str, Head]
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,15 @@ class CurrentHeads:
         """The newest complete version of a release line that is here."""
         return self.catalog.verify_head(Record, self.images[_name((image, arch))].newest[line])
 
-    def channel(self, image: str, arch: str, channel: str) -> ChannelEntry | None:
-        """The newest entry of a channel of an image that is here; None if it was never set."""
+    def last_entry(self, image: str, arch: str, channel: str) -> ChannelEntry | None:
+        """The newest entry of a channel of an image that is here, as `Channels.last_entry`."""
         head = self.images[_name((image, arch))].channels.get(channel)
         return self.catalog.verify_head(ChannelEntry, head) if head else None
+
+    def last_move(self, image: str, arch: str, channel: str) -> Move | None:
+        """The newest line of the journal of such a channel, as `Moves.last_move`."""
+        head = self.images[_name((image, arch))].moves.get(channel)
+        return self.catalog.verify_head(Move, head) if head else None
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ class _Base:
         return datetime.now(UTC) - datetime.fromisoformat(self.snapshot.full_read) < FULL_READ
 
 
-class Heads(Versions, Channels):
+class Heads(Versions, Channels, Moves):
     """The heads of all images."""
 
     def current_heads(self) -> CurrentHeads:
@@ -197,12 +204,16 @@ class Heads(Versions, Channels):
     def _read_image(self, image: Image) -> ImageHeads | None:
         try:
             newest = {line: head for line in self._newest_lines(image) if (head := self._read_newest(image, line))}
-            channels = {channel: self._read_channel(image, channel) for channel in self.channels(*image)}
+            names = self.channel_names(*image)
+            entries = {name: self.last_entry(*image, name) for name in names}
+            channels = {name: self._read_head(entry) for name, entry in entries.items() if entry}
+            lines = {name: self.last_move(*image, name) for name in names}
+            moves = {name: self._read_head(line) for name, line in lines.items() if line}
         except OutageError:
             raise
         except BakeryError:
             return None
-        return ImageHeads(newest, {channel: head for channel, head in channels.items() if head})
+        return ImageHeads(newest, channels, moves)
 
     def _newest_lines(self, image: Image) -> list[str]:
         lines = dict.fromkeys(release_line(version) for version in reversed(self.versions(*image)))
@@ -212,11 +223,7 @@ class Heads(Versions, Channels):
         record = self.newest(*image, line)
         return self._read_head(record) if record else None
 
-    def _read_channel(self, image: Image, channel: str) -> Head | None:
-        entry = self.channel(*image, channel)
-        return self._read_head(entry) if entry else None
-
-    def _read_head(self, document: Record | ChannelEntry) -> Head:
+    def _read_head(self, document: Record | ChannelEntry | Move) -> Head:
         key = document_key(document)
         return Head.of(key, self._store.read(key))
 

@@ -39,7 +39,7 @@ class Index:
 
     def add_channel(self, entry: ChannelEntry) -> None:
         """Lead to a channel from each of its pointers."""
-        self._add_leads((pointer.name for pointer in entry.pointers), ImageVersion.of(entry), entry.channel)
+        self._add_leads(sorted({pointer.name for pointer in entry.pointers}), ImageVersion.of(entry), entry.channel)
 
     def leads(self, identity: str) -> list[Lead]:
         """The versions and channels that may have an identity, in no order."""

@@ -2,21 +2,19 @@
 
 import re
 
-from bakery.catalog.record import ChannelEntry, Failure, Record, Snapshot
+from bakery.catalog.record import ChannelEntry, Failure, Move, Record, Snapshot
 from bakery.host.errors import BakeryError
 from bakery.model.contents import SBOM_SUFFIXES, SbomFormat
 from bakery.model.observations import Observations
 from bakery.model.version import Versioned
 
-Numbered = (
-    Record | ChannelEntry | Failure | Observations | Snapshot
-)  # the kinds of documents that a folder holds a series of
-
+# The kinds of documents that a folder holds a series of.
+Numbered = Record | ChannelEntry | Move | Failure | Observations | Snapshot
 VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure galleries accept nothing else
 NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; other files in the folder are ignored
 OBSERVATIONS = "observations"
 HEADS, CHANGES = "index/heads", "index/changes"
-ANNOUNCED = re.compile(r"images/([^/]+)/([^/]+)/(?:versions|channels)/[^/]+/\d{6}\.json")
+ANNOUNCED = re.compile(r"images/([^/]+)/([^/]+)/(?:versions/[^/]+|channels/[^/]+(?:/moves)?)/\d{6}\.json")
 
 
 def version_numbers(version: str) -> tuple[int, ...]:
@@ -42,6 +40,10 @@ def channels_folder(image: str, arch: str) -> str:
 
 def channel_folder(image: str, arch: str, channel: str) -> str:
     return f"{channels_folder(image, arch)}/{channel}"
+
+
+def moves_folder(image: str, arch: str, channel: str) -> str:
+    return f"{channel_folder(image, arch, channel)}/moves"
 
 
 def failures_folder(image: str, arch: str) -> str:
@@ -88,7 +90,7 @@ def announcement_name(key: str) -> str:
     """The name that announces the document of a key; BakeryError if no reader would understand it."""
     name = key.replace("/", "@")
     if announced_key(name) != key:
-        raise BakeryError("this is not the key of a record or channel entry", where=key)
+        raise BakeryError("this is not the key of a record, a channel entry or a move", where=key)
     return name
 
 
@@ -99,7 +101,7 @@ def announced_key(name: str) -> str:
 
 
 def image_of(key: str) -> tuple[str, str]:
-    """The name and the architecture of the image whose record or channel entry has a key."""
+    """The name and the architecture of the image whose document has a key."""
     _, image, arch, *_ = key.split("/")
     return image, arch
 
@@ -111,6 +113,8 @@ def document_key(document: Numbered) -> str:
             folder, number = version_folder(document), document.revision
         case ChannelEntry():
             folder, number = channel_folder(document.image, document.arch, document.channel), document.number
+        case Move():
+            folder, number = moves_folder(document.image, document.arch, document.channel), document.number
         case Failure():
             folder, number = failures_folder(document.image, document.arch), document.number
         case Observations():

@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bakery.model.documents import Base, Mode, Pointer, Publication, Strict, Time, VendorBase, VulnerabilitySummary
+from bakery.model.documents import (
+    Base,
+    Location,
+    Mode,
+    Pointer,
+    Publication,
+    Strict,
+    Time,
+    VendorBase,
+    VulnerabilitySummary,
+)
 
 State = Literal["reserved", "complete", "revoked"]
 
@@ -55,7 +65,8 @@ class Record(Strict):
         """All by which somebody may ask for it: its digests, its input key, IDs of images and snapshots, pointers."""
         names = [self.sha256, self.raw_sha256, self.input_key]
         for publication in self.publications:
-            names += [text for location in publication.locations for text in (location.id, location.snapshot)]
+            locations = (*publication.locations, *publication.withdrawn)
+            names += [text for location in locations for text in (location.id, location.snapshot)]
             names += [pointer.name for pointer in publication.pointers]
         return tuple(sorted({*names} - {""}))
 
@@ -80,7 +91,7 @@ class ListedVersion(Record):
 
 @dataclass(frozen=True)
 class Failure(Strict):
-    """A step (bake, verify or publish) of an image that failed; `number` counts the failures of the image."""
+    """A step (check, bake, verify or publish) of an image that failed; `number` counts the failures of the image."""
 
     image: str
     arch: str
@@ -95,7 +106,11 @@ class Failure(Strict):
 
 @dataclass(frozen=True)
 class ChannelEntry(Strict):
-    """One step in a channel's history; `pointers` are the target's pointers that moved with it."""
+    """One step in a channel's history; `pointers` are the targets' pointers that moved with it.
+
+    `version` is empty if the step deleted the channel. While it is `held`, no run moves the channel: a person pointed
+    it at an older version.
+    """
 
     image: str
     arch: str
@@ -106,7 +121,50 @@ class ChannelEntry(Strict):
     by: str
     reason: str
     pointers: tuple[Pointer, ...] = ()
+    held: bool = False
     schema: Literal["bakery/channel/1"] = "bakery/channel/1"
+
+
+@dataclass(frozen=True)
+class PointerChange(Strict):
+    """A pointer of a channel at a target, and its values before and after a move; empty where there is none."""
+
+    target: str
+    account: str
+    region: str
+    before: str
+    after: str
+
+    @property
+    def location(self) -> Location:
+        return Location(self.account, self.region)
+
+
+@dataclass(frozen=True)
+class Move(Strict):
+    """A line in the journal of a channel: a move that began, or how it ended. `number` counts the lines.
+
+    The line is there before a pointer changes, so that the next run can finish the move of a run that was killed, or
+    take it back. `owner` alone continues the move until `expires`. It points the channel at `version` in place of
+    `before`, each empty for none, and writes the channel's entry with the number `entry`.
+    """
+
+    image: str
+    arch: str
+    channel: str
+    number: int
+    state: Literal["begun", "done", "undone"]
+    entry: int
+    before: str
+    version: str
+    changes: tuple[PointerChange, ...]
+    at: Time
+    by: str
+    reason: str
+    owner: str
+    expires: Time
+    held: bool = False
+    schema: Literal["bakery/move/1"] = "bakery/move/1"
 
 
 @dataclass(frozen=True)

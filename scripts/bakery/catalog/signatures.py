@@ -1,4 +1,4 @@
-"""Signatures of the catalog: records, channel entries and snapshots are in envelopes, which the writer's duty signs."""
+"""Signatures of the catalog: records, channels and snapshots are in envelopes, which the writer's duty signs."""
 
 import hashlib
 import json
@@ -6,12 +6,12 @@ from functools import cached_property
 from typing import TypeVar
 
 from bakery.catalog.keys import document_key
-from bakery.catalog.record import ChannelEntry, Record, Snapshot
+from bakery.catalog.record import ChannelEntry, Move, Record, Snapshot
 from bakery.host.errors import BakeryError
 from bakery.model.documents import dump, parse
 from bakery.signing import Duty, Keyring, Statement, TrustedKeys, make_statement, predicate_type, verify
 
-Signed = TypeVar("Signed", bound=Record | ChannelEntry | Snapshot)
+Signed = TypeVar("Signed", bound=Record | ChannelEntry | Move | Snapshot)
 BAKERS: tuple[Duty, ...] = ("bake-private", "bake-public")  # they reserve versions, and write nothing else
 PUBLISHERS: tuple[Duty, ...] = ("publish",)
 
@@ -30,7 +30,7 @@ class Signatures:
         """BakeryError unless this run can sign a channel entry."""
         self._keyring.require_signer("publish")
 
-    def sign(self, document: Record | ChannelEntry | Snapshot, duty: Duty) -> bytes:
+    def sign(self, document: Record | ChannelEntry | Move | Snapshot, duty: Duty) -> bytes:
         """The envelope of a document, whose statement is about the bytes of the document and has all of it."""
         digest = hashlib.sha256(dump(document)).hexdigest()
         return self._keyring.sign(make_statement(document, document_key(document), digest), duty)
@@ -63,7 +63,7 @@ class Signatures:
             return verify(content, self._trusted, (*BAKERS, *PUBLISHERS), where), refusal
 
 
-def _refuse_other(statement: Statement, document: Record | ChannelEntry | Snapshot, where: str) -> None:
+def _refuse_other(statement: Statement, document: Record | ChannelEntry | Move | Snapshot, where: str) -> None:
     """Raise BakeryError if a statement of another kind, or about another key, has this document in it.
 
     The digest in it is for other tools: read by a newer release, a document may have more fields.

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from bakery.cli import (
     apply,
     attest,
+    audit,
     bake,
     catalog,
     channels,
@@ -24,6 +25,7 @@ from bakery.cli import (
     compare,
     demo,
     diff,
+    distribute,
     doctor,
     edit,
     env,
@@ -133,8 +135,11 @@ GROUPS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
         "compare": compare.compare,
         "history": history.history,
         "attest": attest.attest,
+        "audit": audit.audit,
         "promote": channels.promote,
         "rollback": channels.rollback,
+        "distribute": distribute.distribute,
+        "channel": channels.app,
         "revoke": revoke.revoke,
     },
     "Infrastructure": {

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options
+from bakery.demo import crash as story_of_crash
 from bakery.demo import story
 from bakery.engine import toolbox
 from bakery.engine.session import locate
@@ -24,6 +25,9 @@ def demo(
         story.Change | None,
         typer.Option("--change", help="Make a new version due: change a role variable, or release a patch."),
     ] = None,
+    crash: Annotated[
+        bool, typer.Option("--crash", help="Kill a promotion in the middle, and have the next verb finish it.")
+    ] = False,
     env: Annotated[
         bool, typer.Option("--env", help="Print exports with which other verbs use the demo's services and images.")
     ] = False,
@@ -35,6 +39,8 @@ def demo(
     Bakes, tests and publishes an image to an AWS stand-in on loopback, and hands its ID to Terraform.
 
     Example: bakery demo --change updates
+
+    Example: bakery demo --crash
 
     Example: eval "$(bakery demo --env)" && bakery catalog web
     """
@@ -49,6 +55,9 @@ def demo(
     log = story.folder_of(root) / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-demo.log"
     verbosity = Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     with watch(sys.stderr, verbosity, log, secret_values(os.environ)) as report:
+        if crash:
+            story_of_crash.play(root, report, print_line)
+            return
         result = story.play(root, toolbox.find(project, "vault"), change, report, print_line)
     print(f"\n{render(result)}")
 

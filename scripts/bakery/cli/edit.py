@@ -12,6 +12,7 @@ from bakery.bake import check_roles
 from bakery.cli import options
 from bakery.cli.plan import render
 from bakery.cli.session import open_session
+from bakery.clouds.definitions import Definition
 from bakery.engine.session import Session
 from bakery.host import files, yamlfile
 from bakery.model import edit
@@ -90,7 +91,7 @@ def _edit_packages(
 def _save_definition(session: Session, image: ImageDefinition, before: str, text: str) -> None:
     """Write the file if its new content is valid, and show the lines that changed."""
     path: Path = session.definitions.sources[image.name]
-    changed = strict.validate(ImageDefinition, "definition", path, yamlfile.parse(path, text))
+    changed = strict.validate(Definition, "definition", path, yamlfile.parse(path, text))
     check_roles(session.project, changed, partial(session.definitions.where, image.name))
     files.write_atomic(path.resolve(), text.encode())  # a link stays one
     lines = difflib.unified_diff(before.splitlines(), text.splitlines(), str(path), str(path), n=0, lineterm="")

@@ -64,16 +64,16 @@ def plan(
 
 
 def render(document: Plan) -> str:
-    """A line per image, what a run publishes, and a summary."""
+    """A line per image, what a run publishes and which channels it moves, and a summary."""
     rows = [(action.image, action.kind, _version_cell(action), action.reason) for action in document.actions]
-    publications = [_describe_publication(action) for action in document.actions if action.targets]
+    effects = [text for action in document.actions if (text := _describe_effects(action))]
     waiting, total = len(document.waiting), len(document.actions)
     pending = len(document.pending) - waiting
     summary = f"{pending} of {count_of(total, 'image')} {'needs' if pending == 1 else 'need'} work"
     if waiting:
         summary += f", {waiting} {'waits' if waiting == 1 else 'wait'} for the result"
     table = render_table(("image", "action", "version", "reason"), rows)
-    return "\n\n".join(filter(None, (table, "\n".join(publications), summary)))
+    return "\n\n".join(filter(None, (table, "\n".join(effects), summary)))
 
 
 def render_changes(document: Plan, image: str) -> str:
@@ -108,9 +108,11 @@ def _version_cell(action: Action) -> str:
     return action.version or "-"
 
 
-def _describe_publication(action: Action) -> str:
+def _describe_effects(action: Action) -> str:
+    """The effects of a run on an image that others see; empty if it has none."""
     version, move = action.next_version or action.version, action.move
-    text = f"a run publishes {action.image} {version} at {', '.join(action.targets)}"
+    effects = [f"publishes {action.image} {version} at {', '.join(action.targets)}"] if action.targets else []
     if move:
-        text += f", and moves {move.channel} {f'from {move.before} ' if move.before else ''}to {move.after}"
-    return text
+        effects.append(f"moves {move.channel} {f'from {move.before} ' if move.before else ''}to {move.after}")
+    done = f"a run {', and '.join(effects)}" if effects else ""
+    return "; ".join(filter(None, (done, f"{action.image}: {action.hold}" if action.hold else "")))

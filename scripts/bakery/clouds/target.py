@@ -1,14 +1,17 @@
 """The methods of every target. Names contain the version, so a rerun finds resources by name and makes none twice."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from bakery.host.errors import NotFoundError
 from bakery.host.events import Reporter
-from bakery.model.documents import Artifact, Pointer, Publication, RemoteBuild
+from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
+from bakery.model.tags import Tags
 from bakery.model.version import Versioned
 
-Status = Literal["correct", "incorrect", "missing", "unreachable"]
+Status = Literal["correct", "incorrect", "missing", "unexpected", "unreachable"]
 
 
 @dataclass(frozen=True)
@@ -20,20 +23,49 @@ class Finding:
     detail: str = ""
 
 
+def gone_error(message: str, where: str, image: str) -> NotFoundError:
+    """The error for a version of an image that a target has lost."""
+    hint = f"publish it from the workspace that baked it, or bake a new one: 'bakery run --rebuild {image}'"
+    return NotFoundError(message, where=where, hint=hint)
+
+
 class Target(Protocol):
     """A final location of images. All methods raise BakeryError; `report` gets the progress."""
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Publish the version in every location, and adopt resources of an earlier run; returns when all are usable."""
 
+    def distribute(self, publication: Publication, expected: Tags, report: Reporter) -> Publication:
+        """Bring a published version wherever the definition wants it, from its images there, with these tags.
+
+        Makes missing images again. NotFoundError if that takes the disk.
+        """
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
+        """Keep consumers in these locations from a version. No channel's pointer leads to it there any more."""
+
     def inspect(self, publication: Publication) -> list[Finding]:
         """Compare a publication with the target."""
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        """Move the channel's pointers to this version in every location, or in none."""
+    def wanted_locations(self) -> Collection[Location]:
+        """The locations in which the definition wants a channel's pointers."""
 
-    def unpoint(self, publication: Publication, channel: str) -> None:
-        """Remove the channel's pointers to this version, to undo the first entry of a channel."""
+    def channel_values(self, publication: Publication) -> Mapping[Location, str]:
+        """The value of a channel's pointer in each location while it points at this version."""
+
+    def read_channel(self, of: Versioned, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
+        """The pointers of a channel of this image in the locations that have one, whatever they point at."""
+
+    def point(
+        self, publication: Publication, channel: str, locations: Collection[Location], report: Reporter
+    ) -> Mapping[Location, Pointer]:
+        """Write the channel's pointers to this version in these locations, even if they are there already.
+
+        Returns when the pointers have their values. If it fails, some have them, and some have not.
+        """
+
+    def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
+        """Remove the pointers of a channel of this image in the locations where they have one of the values."""
 
 
 class RemoteTarget(Target, Protocol):

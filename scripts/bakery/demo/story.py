@@ -79,10 +79,15 @@ class Stage:
         return self._run_bakery((*arguments, "--json"), None).encode()
 
     def _run_bakery(self, arguments: tuple[str, ...], on_output: PrintLine | None) -> str:
-        command: list[str | Path] = [Path(sys.executable).with_name("bakery"), *arguments]
+        command: list[str | Path] = [program(), *arguments]
         secrets = [self.environment[name] for name in environment.SECRET]
         root = self.project.root
         return process.run(command, env=self.environment, secrets=secrets, cwd=root, on_output=on_output).stdout
+
+
+def program() -> Path:
+    """The command of the bakery."""
+    return Path(sys.executable).with_name("bakery")
 
 
 def folder_of(root: Path) -> Path:

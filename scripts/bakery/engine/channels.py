@@ -1,70 +1,144 @@
-"""Channels: named pointers to versions. They move at all targets or at none; the catalog is written last."""
+"""Channels: named pointers to versions. The rules by which they move; `moves` carries a move out."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from bakery.catalog import Catalog, ChannelEntry, Record
-from bakery.clouds.target import Target
-from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
-from bakery.host.events import Event, Reporter
-from bakery.model.documents import Pointer, Publication
+from bakery.catalog import Catalog, ChannelEntry, Record, owner
+from bakery.catalog.keys import version_numbers
+from bakery.engine.moves import (
+    Channel,
+    Targets,
+    describe_places,
+    find_defects,
+    list_changes,
+    move_channel,
+    settle_move,
+)
+from bakery.engine.plan import describe_hold
+from bakery.engine.session import Session
+from bakery.engine.targets import open_targets
+from bakery.host import files
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError, suggest
+from bakery.model.definition import ImageDefinition
 from bakery.model.fields import NAME
-from bakery.model.version import ImageVersion
 
-Targets = Mapping[str, Target]
-Publications = Mapping[str, Publication]  # one version's, by target
+
+@contextmanager
+def open_channel(session: Session, definition: ImageDefinition, name: str, targets: Targets) -> Iterator[Channel]:
+    """A channel of an image. No other run of this workspace moves it meanwhile, so a move that it began is dead."""
+    image, arch, workspace = definition.name, definition.arch, session.project.workspace
+    lock = workspace / "locks" / f"channel-{image}-{arch}-{name}.lock"
+    with files.exclusive(lock, f"another run moves channel {name} of {image}"):
+        yield Channel(session.catalog, image, arch, name, targets, owner(workspace), session.report)
+
+
+@contextmanager
+def open_image_channel(session: Session, image: str, name: str) -> Iterator[Channel]:
+    """A channel of an image, with its targets logged in to."""
+    [definition] = session.definitions.select([image])
+    with open_targets(session, definition) as targets, open_channel(session, definition, name, targets) as channel:
+        yield channel
 
 
 def promote(
-    catalog: Catalog, record: Record, channel: str, reason: str, targets: Targets, report: Reporter
+    channel: Channel, record: Record, reason: str, *, is_new: bool = False, overwrite: bool = False
 ) -> ChannelEntry:
-    """Point `channel` at a complete version and return its entry, which may exist already.
+    """Point a channel at a complete version because a person said so; its entry, which may exist already.
 
-    No pointer moves unless the version can be used in every location. If a later step fails, the pointers of all
-    targets get their old values back.
+    No run moves a channel any more that points at an older version than the newest; to promote the newest releases it.
+    UsageError if the image has no such channel, unless it `is_new`. `overwrite` replaces values that others wrote.
     """
-    _refuse_incomplete(record, channel)
-    publications = _read_publications(record, targets)
-    _refuse_unusable(record, publications, targets)
-    catalog.require_publisher()
-    before = catalog.channel(record.image, record.arch, channel)
-    move = _Move(catalog, publications, targets, channel, report)
-    pointers = move.move_pointers(before)
-    if before and before.version == record.version and before.pointers == pointers:
-        report(Event("note", "promote", record.image, f"{channel} points at {record.version} already"))
-        return before
-    try:
-        entry = catalog.move(record, channel, reason, before, pointers)
-    except BaseException as error:
-        head = _read_channel(catalog, record, channel, before)
-        if isinstance(error, ConflictError) and head and (head.version, head.pointers) == (record.version, pointers):
-            return head  # another writer wrote the same entry, or the answer to our own write was lost
-        # The catalog decides, since this run may have overwritten the pointers of a faster one.
-        move.restore_pointers(publications, head, error)
-        raise
-    report(Event("note", "promote", record.image, f"{channel} -> {record.version}"))
-    return entry
+    settle_move(channel)
+    if not is_new:
+        _require_channel(channel)
+    _refuse_incomplete(record)
+    newest = channel.catalog.newest(record.image, record.arch)
+    held = newest is not None and version_numbers(record.version) < version_numbers(newest.version)
+    return _move(channel, record, reason, held=held, overwrite=overwrite)
 
 
-def rollback(
-    catalog: Catalog, image: str, arch: str, channel: str, reason: str, targets: Targets, report: Reporter
-) -> ChannelEntry:
-    """Point `channel` at its previous version that is still complete."""
-    history = catalog.history(image, arch, channel)
-    if not history:
-        names = ", ".join(catalog.channels(image, arch)) or "none"
-        raise NotFoundError(f"{image} has no channel {channel}", where=catalog.location, hint=f"its channels: {names}")
-    current = history[-1].version
-    for version in dict.fromkeys(entry.version for entry in reversed(history) if entry.version != current):
-        record = catalog.record(ImageVersion(image, arch, version))
-        if record.state == "complete":
-            return promote(catalog, record, channel, reason or f"rollback from {current}", targets, report)
+def follow(channel: Channel, record: Record, reason: str) -> ChannelEntry:
+    """Point a channel at the version that a run published, unless a person holds the channel; its entry."""
+    settle_move(channel)
+    head = channel.head
+    if head and head.version != record.version and head.held:
+        channel.note(f"{describe_hold(head)}; 'bakery channel release {head.image} {head.channel}' ends that")
+        return head
+    return _move(channel, record, reason)
+
+
+def rollback(channel: Channel, reason: str, *, overwrite: bool = False) -> ChannelEntry:
+    """Point a channel at the newest version before its own that it has pointed at and that is still complete.
+
+    It stays there until a person releases it.
+    """
+    settle_move(channel)
+    head = require_head(channel)
+    history = channel.catalog.history(channel.image, channel.arch, channel.name)
+    older = {
+        entry.version
+        for entry in history
+        if entry.version and version_numbers(entry.version) < version_numbers(head.version)
+    }
+    for version in sorted(older, key=version_numbers, reverse=True):
+        record = channel.record(version)
+        if record and record.state == "complete":
+            reason = reason or f"rollback from {head.version}"
+            return _move(channel, record, reason, held=True, overwrite=overwrite)
     raise BakeryError(
-        f"channel {channel} of {image} never pointed at another version that is still complete",
-        where=catalog.location,
-        hint=f"choose one: bakery promote {image} VERSION {channel}",
+        f"channel {channel.name} of {channel.image} never pointed at a version before {head.version} "
+        "that is still complete",
+        where=channel.catalog.location,
+        hint=f"choose one: bakery promote {channel.image} VERSION {channel.name}",
     )
+
+
+def release(channel: Channel, reason: str) -> ChannelEntry:
+    """Let runs move a channel again; its entry."""
+    settle_move(channel)
+    head = require_head(channel)
+    record = channel.record(head.version)
+    if not head.held or record is None:
+        channel.note(f"{channel.name} is not held")
+        return head
+    return move_channel(channel, record, reason or "released")
+
+
+def delete(channel: Channel, reason: str) -> ChannelEntry:
+    """Remove all pointers of a channel; the entry that says so."""
+    settle_move(channel)
+    require_head(channel)
+    return move_channel(channel, None, reason or "deleted")
+
+
+def restore(channel: Channel) -> None:
+    """Finish what was interrupted, and write the pointers again that somebody else changed."""
+    settle_move(channel)
+    head = channel.head
+    record = channel.record(head.version) if head else None
+    if head and record:
+        _move(channel, record, f"restored {record.version}", held=head.held, overwrite=True)
+
+
+def require_head(channel: Channel) -> ChannelEntry:
+    """The newest entry of a channel; NotFoundError if it points at nothing."""
+    head = channel.head
+    if head is None or not head.version:
+        raise unknown_channel(channel.catalog, channel.image, channel.arch, channel.name)
+    return head
+
+
+def unknown_channel(catalog: Catalog, image: str, arch: str, name: str) -> NotFoundError:
+    """The error for a channel that an image does not have."""
+    return NotFoundError(
+        f"{image} has no channel {name}", where=catalog.location, hint=_hint_at_channels(catalog, image, arch, name)
+    )
+
+
+def _hint_at_channels(catalog: Catalog, image: str, arch: str, name: str) -> str:
+    names = catalog.channels(image, arch)
+    return suggest(name, names) or f"its channels: {', '.join(names) or 'none'}"
 
 
 def require_name(channel: str) -> None:
@@ -75,8 +149,31 @@ def require_name(channel: str) -> None:
         )
 
 
-def _refuse_incomplete(record: Record, channel: str) -> None:
-    require_name(channel)
+def _move(
+    channel: Channel, record: Record, reason: str, *, held: bool = False, overwrite: bool = False
+) -> ChannelEntry:
+    """Move a channel if the version can be used everywhere, and is wherever the definition wants the channel."""
+    _refuse_incomplete(record)
+    _refuse_absent(channel, record)
+    if defects := find_defects(channel, record):
+        raise BakeryError(
+            f"{record.image} {record.version} cannot be used everywhere: {len(defects)} checks failed",
+            detail="\n".join(f"{defect.location}: {defect.status}: {defect.detail}" for defect in defects),
+            hint=f"nothing was moved; run 'bakery publish {record.image}' to repair it, then promote",
+        )
+    _leave_places(channel, record)
+    return move_channel(channel, record, reason, held=held, overwrite=overwrite)
+
+
+def _require_channel(channel: Channel) -> None:
+    """Raise UsageError if the channel does not exist: a mistyped name would make a new one."""
+    head = channel.head
+    if head is None or not head.version:
+        near = _hint_at_channels(channel.catalog, channel.image, channel.arch, channel.name)
+        raise UsageError(f"{channel.image} has no channel {channel.name}", hint=f"{near}; --new makes a new one")
+
+
+def _refuse_incomplete(record: Record) -> None:
     if record.state != "complete":
         raise BakeryError(
             f"{record.image} {record.version} is {record.state}: only a complete version can be promoted",
@@ -85,73 +182,23 @@ def _refuse_incomplete(record: Record, channel: str) -> None:
         )
 
 
-def _read_publications(record: Record, targets: Targets) -> dict[str, Publication]:
-    """The record's publication at every target; BakeryError if it is missing from one."""
-    publications = {name: record.publication(name) for name in targets}
-    if missing := [name for name, publication in publications.items() if publication is None]:
+def _refuse_absent(channel: Channel, record: Record) -> None:
+    """Raise BakeryError if the version is not at a target of the image."""
+    if missing := [name for name in channel.targets if record.publication(name) is None]:
         raise BakeryError(
             f"{record.image} {record.version} was never published at {', '.join(missing)}",
             hint=f"run 'bakery publish {record.image}', or promote a version that is at every target",
         )
-    return {name: publication for name, publication in publications.items() if publication}
 
 
-def _refuse_unusable(record: Record, publications: Publications, targets: Targets) -> None:
-    findings = [finding for name, publication in publications.items() for finding in targets[name].inspect(publication)]
-    wrong = [finding for finding in findings if finding.status != "correct"]
-    if wrong:
-        raise BakeryError(
-            f"{record.image} {record.version} cannot be used everywhere: {len(wrong)} of {len(findings)} checks failed",
-            detail="\n".join(f"{finding.location}: {finding.status}: {finding.detail}" for finding in wrong),
-            hint=f"nothing was moved; run 'bakery publish {record.image}' to repair it, then promote",
+def _leave_places(channel: Channel, record: Record) -> None:
+    """Name the places that the channel leaves; ConflictError if the definition still wants it in one of them."""
+    changes = [change for change in list_changes(channel, record) if not change.after]
+    gaps = [change for change in changes if change.location in channel.targets[change.target].wanted_locations()]
+    if gaps:
+        raise ConflictError(
+            f"{record.image} {record.version} is not in {describe_places(gaps)}, where {channel.name} has a pointer",
+            hint=f"nothing was moved; bring it there first: 'bakery distribute {record.image} {record.version}'",
         )
-
-
-def _read_channel(catalog: Catalog, record: Record, channel: str, before: ChannelEntry | None) -> ChannelEntry | None:
-    """The channel's newest entry, or `before` if the catalog does not answer."""
-    try:
-        return catalog.channel(record.image, record.arch, channel)
-    except BakeryError:
-        return before
-
-
-@dataclass(frozen=True)
-class _Move:
-    """Moves the pointers of one channel at all targets to one version."""
-
-    catalog: Catalog
-    publications: Publications
-    targets: Targets
-    channel: str
-    report: Reporter
-
-    def move_pointers(self, before: ChannelEntry | None) -> tuple[Pointer, ...]:
-        """Move one target after the other; each of them moves all of its pointers or none."""
-        pointers: dict[str, tuple[Pointer, ...]] = {}
-        try:
-            for name, publication in self.publications.items():
-                pointers[name] = self.targets[name].point(publication, self.channel, self.report)
-        except BaseException as error:
-            self.restore_pointers({name: self.publications[name] for name in pointers}, before, error)
-            raise
-        return tuple(pointer for group in pointers.values() for pointer in group)
-
-    def restore_pointers(self, publications: Publications, entry: ChannelEntry | None, error: BaseException) -> None:
-        """Point targets at the version of `entry` again; adds a line per target to `error`."""
-        lines = []
-        for name, publication in publications.items():
-            try:
-                lines.append(f"{name}: restored to {self._restore_target(name, publication, entry)}")
-            except BakeryError as failure:
-                lines.append(f"{name}: NOT restored: {failure.message}: {failure.detail}")
-        if isinstance(error, BakeryError):
-            error.detail = "\n".join(filter(None, (error.detail, *lines)))
-
-    def _restore_target(self, name: str, publication: Publication, entry: ChannelEntry | None) -> str:
-        record = self.catalog.record(entry) if entry else None
-        old = record.publication(name) if record else None
-        if old is None:
-            self.targets[name].unpoint(publication, self.channel)
-            return "nothing"
-        self.targets[name].point(old, self.channel, self.report)
-        return old.version
+    if changes:
+        channel.note(f"{channel.name} leaves {describe_places(changes)}: the definition does not name it any more")

@@ -28,9 +28,17 @@ def record_failures(session: Session, image: ImageDefinition, step: str, input_k
     except BakeryError as error:
         if is_interrupted():
             raise
-        try:
-            failure = session.catalog.keep_failure(image.name, image.arch, step, input_key, error.message)
-            announce_failure(session, image, failure)
-        except BakeryError as second:  # the first error is what the user has to see
-            session.report(Event("note", step, image.name, f"the failure is not in the catalog: {second.message}"))
+        keep_failure(session, image, step, input_key, error.message)
         raise
+
+
+def keep_failure(session: Session, image: ImageDefinition, step: str, input_key: str, message: str) -> None:
+    """Keep a failure of an image and announce it. A note says if that fails: its own error is what a user has to see.
+
+    A failure counts for `max_failures` while the inputs of the image have this key.
+    """
+    try:
+        failure = session.catalog.keep_failure(image.name, image.arch, step, input_key, message)
+        announce_failure(session, image, failure)
+    except BakeryError as error:
+        session.report(Event("note", step, image.name, f"the failure is not in the catalog: {error.message}"))

@@ -153,7 +153,7 @@ def _with_checks(jobs: Jobs, checks: Jobs) -> Jobs:
 def _image_jobs(image: ImageDefinition, action: Action, earlier: Jobs, settings: Settings) -> Jobs:
     """The jobs of one image, after its parent's. The runner that baked a version publishes it at missing targets."""
     selection = f"{image.name} --baked-before {action.due_since}" if action.due_since else image.name
-    bakes = _bake_jobs(image, selection, earlier, settings) if action.kind != "publish" else {}
+    bakes = _bake_jobs(image, selection, earlier, settings) if action.kind not in ("publish", "promote") else {}
     verify = _verify_jobs(image, selection, settings) if f"bake-private {image.name}" in bakes else {}
     return {**bakes, **verify, **_publish_jobs(image, selection, [*bakes, *verify], settings)}
 

@@ -1,13 +1,13 @@
-"""Notices about images: patched, failed, paused, a new critical vulnerability."""
+"""Notices about images: patched, failed, stopped, paused, a new critical vulnerability."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from bakery.catalog import Failure, Record
-from bakery.engine.notifications import join_names, make_notice
+from bakery.engine.notifications import ALL_IMAGES, join_names, make_notice
 from bakery.engine.overview import compare_records, find_previous
 from bakery.engine.session import Session
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, render_error
 from bakery.host.events import Event
 from bakery.host.text import count_of
 from bakery.model.definition import ImageDefinition
@@ -50,6 +50,15 @@ def announce_failure(session: Session, image: ImageDefinition, failure: Failure)
             session.notifier.send(
                 make_notice("paused", image.name, image.arch, version, title, (failure.message, hint)), session.report
             )
+
+
+def announce_stop(session: Session, images: Sequence[str], errors: Sequence[BakeryError]) -> None:
+    """Send one notice that nothing was begun for some images, since their run lacks something."""
+    if not session.notifier:
+        return
+    title = f"nothing was begun for {join_names(images)}: {errors[0].message}"
+    lines = tuple(line for error in errors for line in render_error(error).splitlines())
+    session.notifier.send(make_notice("stopped", ALL_IMAGES, "", "", title, lines, "bakery run"), session.report)
 
 
 def announce_vulnerabilities(

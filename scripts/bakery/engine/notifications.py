@@ -23,7 +23,9 @@ SECRET_PATH = re.compile(r"[\w-]+(/[\w.-]+)+")
 LONGEST = 40  # lines of details: a topic takes 256 KB, in which each line stands three times
 WIDEST = 10  # names in a line of details, so that a topic takes all lines; nobody reads more in a chat
 
-NoticeKind = Literal["patched", "failed", "paused", "vulnerable"]
+ALL_IMAGES = "*"  # in place of an image's name: a topic takes no empty attribute
+
+NoticeKind = Literal["patched", "failed", "stopped", "paused", "vulnerable"]
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,19 @@ from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
 from typing import Literal
 
-from bakery.catalog.record import Failure, Record
+from bakery.catalog.keys import version_numbers
+from bakery.catalog.record import ChannelEntry, Failure, Move, Record
 from bakery.engine.updates import MAX_AGE, describe_refresh, describe_updates, due_updates
 from bakery.engine.vendor_bases import BaseState, compare_bases, describe_bases
 from bakery.host.text import count_of
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import ImageLocation, Publication
 from bakery.model.inputs import Change, compare_inputs, input_key
 from bakery.model.observations import BaseKey, BaseObservation, Observation
 from bakery.model.version import ImageVersion
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)  # between two machines that set their clocks by the network
-Kind = Literal["bake", "wait", "publish", "pause", "keep"]
+Kind = Literal["bake", "wait", "publish", "promote", "pause", "keep"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Action:
     """The next step of one image, and its reason. `version` is in the catalog; `inputs` is set only for a bake.
 
     `next_version` is the one that a bake makes if no other run takes its number. A run publishes at `targets`, and then
-    makes the `move`, if there is one.
+    makes the `move`, if there is one. `hold` says why it moves no channel, if a person holds the channel.
 
     `due_since`, in ISO 8601, is set for a bake, or one that waits, that is due by something other than its inputs. A
     disk that was baked from the same inputs before this time does not count.
@@ -52,6 +54,7 @@ class Action:
     next_version: str = ""
     targets: tuple[str, ...] = ()
     move: ChannelMove | None = None
+    hold: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,14 @@ class Lookups:
     """Questions about one image, by which a plan reads no more of the catalog than it needs.
 
     `newest` is the newest complete version of its release line. `latest` is the latest version of the release line in
-    any state, or of another one if the release line has none. `head` is the version that its channel points at; empty
-    for a new channel.
+    any state, or of another one if the release line has none. `head` is the newest entry of its channel, `move` the
+    last line of the channel's journal.
     """
 
     newest: Callable[[ImageDefinition], Record | None]
     latest: Callable[[ImageDefinition], Record | None]
-    head: Callable[[ImageDefinition], str]
+    head: Callable[[ImageDefinition], ChannelEntry | None]
+    move: Callable[[ImageDefinition], Move | None]
 
 
 @dataclass(frozen=True)
@@ -148,10 +152,35 @@ def _decide_action(
     if missing:
         action = Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
         return _add_publication(action, image, lookups)
+    head = lookups.head(image) if image.channel else None
+    if late := _promotion_reason(image, record, head, lookups):
+        move = ChannelMove(image.channel or "", head.version if head else "", record.version)
+        return Action(image.name, image.arch, "promote", late, record.version, image.version, key, move=move)
     updates = describe_refresh(image, world.observation(record), world.now, world.max_age)
     bases = describe_bases(world.base_states(image, record), world.now, world.max_age)
     reason = "; ".join(filter(None, ("inputs unchanged", updates, bases)))
-    return Action(image.name, image.arch, "keep", reason, record.version, image.version, key)
+    hold = describe_hold(head) if head and head.held else ""
+    return Action(image.name, image.arch, "keep", reason, record.version, image.version, key, hold=hold)
+
+
+def _promotion_reason(image: ImageDefinition, record: Record, head: ChannelEntry | None, lookups: Lookups) -> str:
+    """The reason to move the channel to a version that needs nothing else; empty if it is there, later or held."""
+    if not image.channel:
+        return ""
+    move = lookups.move(image)
+    if move and move.state == "begun":
+        return f"a move of {move.channel} to {move.version or 'nothing'} was interrupted, {move.at}"
+    if head is None or not head.version:
+        return f"{image.channel} points at no version yet"
+    if head.held or version_numbers(head.version) >= version_numbers(record.version):
+        return ""
+    return f"{image.channel} points at {head.version}"
+
+
+def describe_hold(head: ChannelEntry) -> str:
+    """A held channel in a message: since when, by whom and why."""
+    why = f": {head.reason}" if head.reason else ""
+    return f"{head.channel} is held at {head.version} since {head.at[:16].replace('T', ' ')} by {head.by}{why}"
 
 
 def _decide_bake(
@@ -167,7 +196,8 @@ def _decide_bake(
     changes = compare_inputs(record.inputs, inputs) if record else ()
     there = record or (latest if latest and latest.state == "complete" else None)
     version = there.version if there else ""
-    if pause := _pause_reason(image, key, world):
+    since = _due_since(image, record, world)
+    if pause := _pause_reason(image, key, world) or _revoked_reason(image, latest, key, since, world):
         return Action(image.name, image.arch, "pause", pause, version, image.version, key, inputs, changes)
     return Action(
         image.name,
@@ -179,7 +209,7 @@ def _decide_bake(
         key,
         inputs,
         changes,
-        _due_since(image, record, world),
+        since,
         _next_version(image, latest, key),
     )
 
@@ -187,9 +217,14 @@ def _decide_bake(
 def _add_publication(action: Action, image: ImageDefinition, lookups: Lookups) -> Action:
     """The action with the targets and the channel of the version that a run publishes."""
     version = action.next_version or action.version
-    head = lookups.head(image)
-    move = ChannelMove(image.channel, head, version) if image.channel and head != version else None
-    return replace(action, targets=image.targets, move=move)
+    action = replace(action, targets=image.targets)
+    head = lookups.head(image) if image.channel else None
+    before = head.version if head else ""
+    if not image.channel or before == version:
+        return action
+    if head and head.held:
+        return replace(action, hold=describe_hold(head))
+    return replace(action, move=ChannelMove(image.channel, before, version))
 
 
 def _next_version(image: ImageDefinition, latest: Record | None, key: str) -> str:
@@ -233,6 +268,8 @@ def _bake_reason(
             return f"another release computed the input key of {record.version}"
         more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
         return f"{changes[0]}{more}"
+    if encryption := _encryption_reason(image, record):
+        return encryption
     if updates := due_updates(image, world.observation(record)):
         return describe_updates(updates)
     if newer := [state for state in world.base_states(image, record) if state.since]:
@@ -247,6 +284,17 @@ def _bake_reason(
     return ""
 
 
+def _encryption_reason(image: ImageDefinition, record: Record) -> str:
+    """The reason to make new images because the key that encrypts them changed; empty if it did not."""
+    for target, settings in image.distribution.by_target.items():
+        publication = record.publication(target)
+        for location in publication.locations if publication else ():
+            if location.key_alias is not None and location.key_alias != settings.encryption:
+                before, after = location.key_alias or "none", settings.encryption or "none"
+                return f"encryption at {target} changed: {before} -> {after}, and images keep theirs"
+    return ""
+
+
 def _pause_reason(image: ImageDefinition, key: str, world: World) -> str:
     """The reason not to bake what is due; empty unless these inputs failed too often. --rebuild tries again."""
     failures = [failure for failure in world.failures.get(image.name, ()) if failure.input_key == key]
@@ -255,6 +303,15 @@ def _pause_reason(image: ImageDefinition, key: str, world: World) -> str:
     last = failures[-1]
     count = count_of(len(failures), "failure")
     return f"paused after {count}, the last on {last.at[:10]} in {last.step}: {last.message}"
+
+
+def _revoked_reason(image: ImageDefinition, latest: Record | None, key: str, since: str, world: World) -> str:
+    """The reason not to make a revoked version once more; empty if something is newer. --rebuild makes it."""
+    if latest is None or latest.state != "revoked" or latest.input_key != key or image.name in world.rebuilds:
+        return ""
+    if since and datetime.fromisoformat(since) > datetime.fromisoformat(latest.baked):
+        return ""
+    return f"paused: {latest.version} was made from these inputs, and revoked: {latest.reason}"
 
 
 def _due_since(image: ImageDefinition, record: Record | None, world: World) -> str:
@@ -270,6 +327,12 @@ def _due_since(image: ImageDefinition, record: Record | None, world: World) -> s
     return max(times).isoformat(timespec="seconds") if times else ""
 
 
+def list_unwanted(image: ImageDefinition, publication: Publication) -> tuple[ImageLocation, ...]:
+    """The locations of a publication that the definition does not name any more."""
+    settings = image.distribution.by_target.get(publication.target)
+    return tuple(location for location in publication.locations if settings and not settings.wants(location))
+
+
 def _publish_reason(image: ImageDefinition, record: Record) -> str:
     """The reason to publish: a target, location or tag that the record lacks; empty if there is none."""
     for target in image.targets:
@@ -280,6 +343,9 @@ def _publish_reason(image: ImageDefinition, record: Record) -> str:
         missing = [name for name in image.distribution.wanted(target) if name not in have]
         if missing:
             return f"not yet in {', '.join(missing)}"
+        if unwanted := list_unwanted(image, publication):
+            locations = ", ".join("/".join(location.location) for location in unwanted)
+            return f"still in {locations}, which the definition does not name"
     if record.tags != image.tags:
         names = [change.input for change in compare_inputs(record.tags, image.tags)]
         return f"tags changed: {', '.join(names)}"

@@ -5,19 +5,23 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from bakery.bake.bake import check_folders, check_rights, needed_space
+from bakery.bake.variables import check_size
 from bakery.clouds import BUILDERS, CLOUDS
 from bakery.clouds.job import find_template
 from bakery.contents import require_readable
 from bakery.engine import vault_check
-from bakery.engine.checks import check_all
+from bakery.engine.checks import check
+from bakery.engine.failures import keep_failure
 from bakery.engine.logins import open_vault
+from bakery.engine.notices import announce_stop
 from bakery.engine.packages import find_missing_packages
 from bakery.engine.parents import find_copies
 from bakery.engine.session import Session
-from bakery.engine.tool_checks import require_tool
+from bakery.engine.tool_checks import find_faults
 from bakery.host import files
-from bakery.host.errors import BakeryError, ExitCode, raise_all
+from bakery.host.errors import BakeryError, ExitCode, UsageError, raise_all
 from bakery.host.events import report_step
+from bakery.host.parallel import is_interrupted
 from bakery.host.text import count_of
 from bakery.layers.base import find_disk_size
 from bakery.layers.debian import NEEDED_BYTES
@@ -40,7 +44,7 @@ class Work:
     """The work on a due image: the builders that make it, and the targets at which it is published.
 
     A version that is baked already needs no builder, and a bake alone publishes nothing. `version` is the one that the
-    bake makes from the `inputs`, which are empty for an image that waits.
+    bake makes from the `inputs`. They and their key are empty for an image that waits.
     """
 
     definition: ImageDefinition
@@ -48,6 +52,7 @@ class Work:
     targets: Sequence[str]
     version: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
+    input_key: str = ""
 
     @property
     def duties(self) -> list[Duty]:
@@ -60,10 +65,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Lack:
-    """Something that cannot be used, as an error, and the images that need it; none if the error says that."""
+    """Something that cannot be used, as an error, and the images that need it; none if the error says that.
+
+    `definition` is the image whose definition causes it; empty if it is this machine, a login or a value in Vault.
+    """
 
     error: BakeryError
     images: tuple[str, ...] = ()
+    definition: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,10 @@ class _Login:
 
 
 def require_all(session: Session, work: Sequence[Work]) -> None:
-    """Raise one error with everything that the work lacks. Without work, nothing is looked at."""
+    """Raise one error with everything that the work lacks. Without work, nothing is looked at.
+
+    A mistake in a definition is a failure of its image first, in the step `check`.
+    """
     if not work:
         return
     with report_step(session.report, "check", count_of(len(work), "image"), "look at what the work needs"):
@@ -88,8 +100,28 @@ def require_all(session: Session, work: Sequence[Work]) -> None:
             *_key_lacks(session, work),
             *_login_lacks(session, work),
         ]
+        failures = {each.definition.name: each for each in work if each.input_key}
+        others = _join_equal(lack for lack in lacks if lack.definition not in failures)
+        if not is_interrupted():
+            _keep_failures(session, failures, lacks)
+            _announce_others(session, work, others)
+        errors = [*_join_equal(lack for lack in lacks if lack.definition in failures), *others]
         # The first error decides the exit code: to try again helps only if all of them ask for it.
-        raise_all(sorted(_join_equal(lacks), key=lambda error: error.exit_code == ExitCode.TRY_AGAIN))
+        raise_all(sorted(errors, key=lambda error: error.exit_code == ExitCode.TRY_AGAIN))
+
+
+def _keep_failures(session: Session, failures: Mapping[str, Work], lacks: Sequence[Lack]) -> None:
+    """Keep one failure of each image whose definition causes lacks, so that `max_failures` ends a series of them."""
+    for name, work in failures.items():
+        if messages := [lack.error.message for lack in lacks if lack.definition == name]:
+            more = f", and {len(messages) - 1} more" if len(messages) > 1 else ""
+            keep_failure(session, work.definition, "check", work.input_key, f"{messages[0]}{more}")
+
+
+def _announce_others(session: Session, work: Sequence[Work], errors: Sequence[BakeryError]) -> None:
+    """Announce errors that no definition causes, or that no image can be paused for. An outage passes by itself."""
+    if lasting := [error for error in errors if error.exit_code != ExitCode.TRY_AGAIN]:
+        announce_stop(session, [each.definition.name for each in work], lasting)
 
 
 def _join_equal(lacks: Iterable[Lack]) -> list[BakeryError]:
@@ -117,16 +149,22 @@ def _try_check(check: Callable[[], object], *images: str) -> Iterator[Lack]:
 
 
 def _definition_lacks(session: Session, work: Sequence[Work]) -> Iterator[Lack]:
-    try:
-        check_all(session, [each.definition for each in work])
-    except BakeryError as error:
-        others, error.others = error.others, ()
-        yield from map(Lack, (error, *others))
+    for each in work:
+        try:
+            check(session, each.definition)
+        except BakeryError as error:
+            others, error.others = error.others, ()
+            yield from (_blame_definition(each.definition.name, one) for one in (error, *others))
+
+
+def _blame_definition(name: str, error: BakeryError) -> Lack:
+    """A file that cannot be read is not the fault of a definition."""
+    return Lack(error, definition=name) if isinstance(error, UsageError) else Lack(error, (name,))
 
 
 def _package_lacks(session: Session, work: Sequence[Work]) -> Iterator[Lack]:
     bakes = [(each.definition, each.inputs) for each in work if each.builders and each.inputs]
-    yield from map(Lack, find_missing_packages(session, bakes))
+    yield from (Lack(error, definition=name) for name, error in find_missing_packages(session, bakes))
 
 
 def _machine_lacks(session: Session, work: Sequence[Work]) -> Iterator[Lack]:
@@ -184,8 +222,8 @@ def _tool_lacks(project: Project, work: Sequence[Work]) -> Iterator[Lack]:
     for each in work:
         for tool in _list_tools(project, each):
             images.setdefault(tool, []).append(each.definition.name)
-    for tool, names in images.items():
-        yield from _try_check(partial(require_tool, project, tool), *names)
+    for tool, error in find_faults(project, images):
+        yield Lack(error, tuple(images[tool]))
 
 
 def _list_tools(project: Project, work: Work) -> Iterator[str]:
@@ -245,23 +283,32 @@ def _login_lacks(session: Session, work: Sequence[Work]) -> Iterator[Lack]:
         for each in work
         for need in vault_check.due_needs(session.definitions, each.definition, each.builders, each.targets)
     ]
+    answers = vault_check.Answers()
     fields: dict[str, dict[str, str]] = {"": {}}
     try:
         with open_vault(*needs) as vault:
-            checks = vault_check.check(vault, needs) if vault else []
-            usable = {check.path for check in checks if check.answer}
-            if vault and (paths := usable & {login.path for login in logins}):
-                fields |= vault_check.read_stored(vault, paths)
+            if vault:
+                answers = vault_check.ask(vault, needs)
+                fields |= vault_check.read_stored(vault, answers, {login.path for login in logins})
     except BakeryError as error:
         yield Lack(error, tuple(need.image for need in needs))
-    else:
-        for check in checks:
-            if not check.answer:
-                yield Lack(BakeryError(check.problem, where=check.where, hint=check.hint), (check.image,))
+    for answer in answers.checks:
+        if not answer.answer:
+            yield Lack(BakeryError(answer.problem, where=answer.where, hint=answer.hint), (answer.image,))
+    yield from _size_lacks(session, work, answers)
     for login, images in logins.items():
         if login.path in fields:  # reading a login that Vault creates would create it
             try_login = partial(CLOUDS[login.target].try_login, images[0], fields[login.path])
             yield from _try_check(try_login, *(image.name for image in images))
+
+
+def _size_lacks(session: Session, work: Sequence[Work], answers: vault_check.Answers) -> Iterator[Lack]:
+    """The images whose secrets are too long together for a bake."""
+    for definition in (each.definition for each in work if each.builders):
+        places = {name: (secret.path, secret.key) for name, secret in definition.secrets.items()}
+        values = {name: answers.values[place] for name, place in places.items() if place in answers.values}
+        where = session.definitions.where(definition.name, "secrets")
+        yield from _try_check(partial(check_size, definition, values, where), definition.name)
 
 
 def _list_logins(work: Work) -> Iterator[_Login]:

@@ -1,6 +1,6 @@
 """Publishes a verified disk at every target of its definition."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -22,18 +22,29 @@ def publish(project: Project, baked: Baked, targets: Mapping[str, Target], repor
     `bakery.engine.evidence` has checked that it may be published. Each publication is saved as soon as it is done, so a
     rerun continues from there.
     """
-    failures: dict[str, BakeryError] = {}
-    publications = []
+
+    def publish_there(name: str, destination: Target) -> Publication:
+        publication = _publish_target(project, baked, name, destination, report)
+        return _save_publication(publication, baked.folder(project, name))
+
     lock = project.workspace / "locks" / f"publish-{full_name(baked)}.lock"
     with files.exclusive(lock, f"{full_name(baked)} is being published by another run"):
         if baked.artifact:
             _refuse_other_disk(baked.artifact, baked.folder(project, "local") / "disk.qcow2")
-        for name, destination in targets.items():
-            try:
-                publication = _publish_target(project, baked, name, destination, report)
-                publications.append(_save_publication(publication, baked.folder(project, name)))
-            except BakeryError as error:
-                failures[name] = error
+        return publish_everywhere(targets, publish_there)
+
+
+def publish_everywhere(
+    targets: Mapping[str, Target], publish_there: Callable[[str, Target], Publication]
+) -> list[Publication]:
+    """Do the work at all targets, even if some fail; PartialError if only some succeed."""
+    failures: dict[str, BakeryError] = {}
+    publications = []
+    for name, destination in targets.items():
+        try:
+            publications.append(publish_there(name, destination))
+        except BakeryError as error:
+            failures[name] = error
     _raise_failures(failures, [publication.target for publication in publications])
     return publications
 

@@ -14,11 +14,14 @@ from bakery.engine.plan import Action, Plan
 from bakery.engine.prerequisites import Work, require_all
 from bakery.engine.session import Session
 from bakery.host import parallel
-from bakery.host.errors import BakeryError, UsageError, raise_all
+from bakery.host.errors import BakeryError, NotFoundError, UsageError, raise_all
 from bakery.host.events import Event
 from bakery.host.parallel import Outcome
+from bakery.model import baked
 from bakery.model.baked import Baked
+from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Verdict
+from bakery.model.version import ImageVersion
 
 
 @dataclass(frozen=True)
@@ -130,10 +133,17 @@ def verify_images(session: Session, names: list[str] | None, jobs: int) -> list[
 
 
 def publish_images(session: Session, names: list[str] | None, channel: str, jobs: int) -> list[Outcome[Record]]:
-    """Publish the newest baked versions and move their channels, or `channel` if that is given."""
+    """Publish the newest baked versions and move their channels, or `channel` if that is given.
+
+    A version that is complete is repaired where it is not as it should be, and need not be in the workspace.
+    """
+    actions = {action.image: action for action in session.plan(names).actions}
 
     def publish(name: str) -> Record:
-        return steps.publish_version(session, session.newest_baked(session.definitions.images[name]), channel)
+        definition, action = session.definitions.images[name], actions[name]
+        if action.kind in ("keep", "publish", "promote") and not channel:
+            return _publish_again(session, definition, action.version)
+        return steps.publish_version(session, session.newest_baked(definition), channel)
 
     selected = [definition.name for definition in session.definitions.select(names or [])]
     outcomes = parallel.run_parallel(selected, publish, jobs)
@@ -165,7 +175,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
         unexamined = [action for action in plan.pending if action.image not in examined]
         require_all(session, [_plan_run(session, action) for action in unexamined])
         examined |= {action.image for action in unexamined}
-        due = {action.image: action for action in plan.actions if action.kind in ("bake", "publish", "pause")}
+        due = {action.image: action for action in plan.actions if action.kind not in ("wait", "keep")}
         ready = [name for name in due if name not in attempted]
         if not ready:
             break
@@ -181,13 +191,14 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
 
 def _plan_bake(session: Session, action: Action, builders: Sequence[str]) -> Work:
     definition = session.definitions.images[action.image]
-    return Work(definition, steps.select_builders(definition, builders), (), action.next_version, action.inputs)
+    selected = steps.select_builders(definition, builders)
+    return Work(definition, selected, (), action.next_version, action.inputs, action.input_key)
 
 
 def _plan_run(session: Session, action: Action) -> Work:
     definition = session.definitions.images[action.image]
-    builders = () if action.kind == "publish" else definition.builders
-    return Work(definition, builders, definition.targets, action.next_version, action.inputs)
+    builders = () if action.kind in ("publish", "promote") else definition.builders
+    return Work(definition, builders, definition.targets, action.next_version, action.inputs, action.input_key)
 
 
 class _Progress:
@@ -213,7 +224,7 @@ class _Progress:
                 record = self._session.newest_record(definition) if action.kind != "pause" else None
                 seconds = read_seconds(self._session.project, definition, record) if record else {}
                 self._last_seconds[action.image] = seconds
-                self._expected[action.image] = expect_seconds(seconds, bakes=action.kind != "publish")
+                self._expected[action.image] = expect_seconds(seconds, bakes=action.kind in ("bake", "wait"))
 
     @contextmanager
     def work_on(self, image: str) -> Iterator[Mapping[str, float]]:
@@ -240,17 +251,37 @@ class _Progress:
 def _run_action(session: Session, action: Action, progress: _Progress) -> PublishedVersion:
     definition = session.definitions.images[action.image]
     with progress.work_on(action.image) as last_seconds:
-        if action.kind == "publish":
-            version = session.load_baked(definition, action.version)
-        else:
-            version = steps.bake_version(session, action)
-            if version.artifact and not steps.is_verified(session, version.artifact):
-                steps.verify_version(session, version.artifact)
-        record = steps.publish_version(session, version)
-    seconds = read_seconds(session.project, definition, record)
+        record = _make_record(session, action)
+    seconds = read_seconds(session.project, definition, record) if action.kind != "promote" else {}
     if action.kind == "publish":
         seconds = {step: number for step, number in seconds.items() if step.startswith(PUBLISH)}
-    channel = definition.channel or ""
+    channel = "" if action.hold else definition.channel or ""
     unmoved = record.version if channel else ""
     before = action.move.before if action.move else unmoved
     return PublishedVersion(record, channel, before, seconds, last_seconds)
+
+
+def _publish_again(session: Session, definition: ImageDefinition, version: str) -> Record:
+    """Publish a complete version wherever it is missing.
+
+    A target that never had it, or has lost all of its images, takes it from the workspace.
+    """
+    record = session.catalog.record(ImageVersion(definition.name, definition.arch, version))
+    if all(record.publication(name) for name in definition.targets):
+        try:
+            return steps.distribute_version(session, definition.name, version, follow=True)
+        except NotFoundError:
+            if not baked.anything(session.project, definition, version):
+                raise
+    return steps.publish_version(session, session.load_baked(definition, version))
+
+
+def _make_record(session: Session, action: Action) -> Record:
+    """Do what is due for an image; the record of its version."""
+    definition = session.definitions.images[action.image]
+    if action.kind in ("publish", "promote"):
+        return _publish_again(session, definition, action.version)
+    version = steps.bake_version(session, action)
+    if version.artifact and not steps.is_verified(session, version.artifact):
+        steps.verify_version(session, version.artifact)
+    return steps.publish_version(session, version)

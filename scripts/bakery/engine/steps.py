@@ -3,8 +3,7 @@
 Each step saves its document in the artifact's folder, so a rerun continues where the last one stopped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import cast
 
 from bakery.bake import bake, remote
 from bakery.bake.request import BakeContext, BakeRequest
-from bakery.catalog import ChannelEntry, Record, is_expired, owner
-from bakery.clouds import BUILDERS, CLOUDS
+from bakery.catalog import Record, is_expired, owner
+from bakery.clouds import BUILDERS
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.contents import (
     DATABASE,
@@ -24,19 +23,20 @@ from bakery.contents import (
     read_disk,
     sbom_path,
 )
-from bakery.engine import channels, toolbox
+from bakery.engine import channels, distribution, toolbox
 from bakery.engine.contents import find_contents
 from bakery.engine.evidence import bake_duty, require_evidence, require_part, require_verdict, save_verdict
 from bakery.engine.failures import record_failures
 from bakery.engine.inspection import inspect_build
 from bakery.engine.locks import check_versions
-from bakery.engine.logins import open_vault, read_build_credentials, read_credentials
+from bakery.engine.logins import open_vault, read_build_credentials
 from bakery.engine.notices import announce_version
 from bakery.engine.parents import find_parent_disk
 from bakery.engine.plan import Action
 from bakery.engine.provenance import keep_provenance
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
+from bakery.engine.targets import open_target, open_targets
 from bakery.engine.vendor_lookup import find_base
 from bakery.engine.vulnerabilities import check_part, keep_report, require_gate
 from bakery.host.errors import BakeryError, ConflictError, OutageError
@@ -135,7 +135,7 @@ class _Bake:
         definition = self.request.definition
         with open_vault(definition.secrets, definition.distribution.build_credentials(target)) as vault:
             credentials = read_build_credentials(vault, definition, target)
-            destination = cast(RemoteTarget, _open_target(self.session, definition, target, credentials))
+            destination = cast(RemoteTarget, open_target(self.session, definition, target, credentials))
             destination.prepare(self.request.image_version)
             source = self.session.parent_image(definition, target)
             base = find_base(self.session, definition, target, credentials)
@@ -247,44 +247,55 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     ):
         publications = publish(project, version, targets, session.report)
         record = _usable_record(session, version)
+        all_publications = distribution.keep_locations(record, publications)
         contents = _keep_contents(session, version.parts[0])
-        complete = _complete_record(record, version, verdicts, tuple(publications), contents)
+        complete = _complete_record(record, version, verdicts, all_publications, contents)
         complete = replace(complete, provenance=keep_provenance(session, version, verdicts, record, complete))
         is_new = record.state == "reserved"
         if complete != record:
             record = session.catalog.revise(complete, "published")
-        if channel := channel or definition.channel or "":
-            head = session.catalog.channel(record.image, record.arch, channel)
-            entry = channels.promote(session.catalog, record, channel, "published", targets, session.report)
-            is_new = head is None or entry.version != head.version
+        return _move_channel(session, definition, targets, record, channel, is_new=is_new)
+
+
+def distribute_version(session: Session, image: str, version: str, *, follow: bool) -> Record:
+    """Bring a complete version wherever its definition wants it, and take it back from everywhere else; its record.
+
+    It need not be in the workspace. The channel of the definition follows, if asked to.
+    """
+    [definition] = session.definitions.select([image])
+    record = session.catalog.record(ImageVersion(image, definition.arch, version))
+    with (
+        record_failures(session, definition, "publish", record.input_key),
+        open_targets(session, definition) as targets,
+    ):
+        record = distribution.distribute_version(session, definition, targets, record)
+        if follow:
+            return _move_channel(session, definition, targets, record)
+        return distribution.withdraw_version(session, definition, targets, record)
+
+
+def _move_channel(
+    session: Session,
+    definition: ImageDefinition,
+    targets: Mapping[str, Target],
+    record: Record,
+    channel: str = "",
+    *,
+    is_new: bool = False,
+) -> Record:
+    """Move the channel of an image to a published version, and take the version back from where it is not wanted.
+
+    A version that is new, or that a channel did not point at before, is announced.
+    """
+    if channel := channel or definition.channel or "":
+        with channels.open_channel(session, definition, channel, targets) as handle:
+            head = handle.head
+            entry = channels.follow(handle, record, "published")
+        is_new = is_new or head is None or entry.version != head.version
+    record = distribution.withdraw_version(session, definition, targets, record)
     if is_new:
         announce_version(session, record, channel)
     return record
-
-
-def promote_version(session: Session, image: str, version: str, channel: str, reason: str) -> ChannelEntry:
-    """Point a channel at a complete version, at every target of the image."""
-    [definition] = session.definitions.select([image])
-    record = session.catalog.record(ImageVersion(image, definition.arch, version))
-    with open_targets(session, definition) as targets:
-        return channels.promote(session.catalog, record, channel, reason, targets, session.report)
-
-
-def roll_back_channel(session: Session, image: str, channel: str, reason: str) -> ChannelEntry:
-    """Point a channel at its previous version."""
-    [definition] = session.definitions.select([image])
-    with open_targets(session, definition) as targets:
-        return channels.rollback(session.catalog, image, definition.arch, channel, reason, targets, session.report)
-
-
-@contextmanager
-def open_targets(session: Session, definition: ImageDefinition) -> Iterator[dict[str, Target]]:
-    """Every target of an image by name, logged in to; credentials from Vault end with the block."""
-    with open_vault(*map(definition.distribution.credentials, definition.targets)) as vault:
-        yield {
-            name: _open_target(session, definition, name, read_credentials(vault, definition, name))
-            for name in definition.targets
-        }
 
 
 def _usable_record(session: Session, version: Baked) -> Record:
@@ -358,7 +369,3 @@ def _base_disk(session: Session, request: BakeRequest) -> BaseDisk:
     recipe = session.project.resources.recipe("debian")
     archives, offline = lock.archives if lock else None, definition.package_versions == "offline"
     return prepare(definition.base.qemu, session.project.cache, recipe, session.report, archives, offline)
-
-
-def _open_target(session: Session, definition: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:
-    return CLOUDS[name].open_target(session.project, definition, credentials)

@@ -2,11 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from bakery.bake.bake import check_folders
+from bakery.contents import require_readable
 from bakery.engine import notifications, toolbox
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
@@ -15,6 +18,7 @@ from bakery.host.vault import Vault
 from bakery.infra.env import variables
 from bakery.layers.debian import NEEDED_BYTES
 from bakery.machine import network, qemu, root
+from bakery.machine.timeout import ssh_timeout
 from bakery.model.project import Project
 
 Stage = Literal["bake", "refresh", "verify", "publish", "infra"]
@@ -46,10 +50,15 @@ def check_tools(project: Project, stage: Stage | None) -> list[ToolCheck]:
     return [_check_tool(name, probe, pins.get(name, ""), project) for name, probe in probes.items()]
 
 
-def require_tool(project: Project, name: str) -> None:
-    """BakeryError unless a tool works: one of any stage, or a plugin of Packer."""
+def find_faults(project: Project, names: Iterable[str]) -> Iterator[tuple[str, BakeryError]]:
+    """The tools among these that do not work, each with its error."""
+    pins = toolbox.pinned(project)
     probes = {name: probe for group in PROBES.values() for name, probe in group.items()}
-    _run_probe(name, probes.get(name) or _plugin_probe(name), toolbox.pinned(project).get(name, ""), project)
+    for name in names:
+        try:
+            _run_probe(name, probes[name], pins.get(name, ""), project)
+        except BakeryError as error:
+            yield name, error
 
 
 def _check_tool(name: str, probe: Probe, pin: str, project: Project) -> ToolCheck:
@@ -95,14 +104,20 @@ def _plugin_probe(name: str) -> Probe:
     """Packer itself lists the plugins that it can load."""
 
     def probe(project: Project) -> str:
-        packer = toolbox.find(project, "packer")
-        output = process.run([packer, "plugins", "installed"], env=_quiet_variables(project), timeout=SECONDS).stdout
-        lines = [line for line in output.splitlines() if name in line]
-        if not lines:
+        plugin = next((plugin for plugin in _list_plugins(project) if name in plugin), "")
+        if not plugin:
             raise BakeryError(f"Packer does not load {name}", hint="run 'make setup'")
-        return Path(lines[0]).name
+        return plugin
 
     return probe
+
+
+@cache
+def _list_plugins(project: Project) -> tuple[str, ...]:
+    """The file names of the plugins that Packer loads. It is started once, for all of them."""
+    packer = toolbox.find(project, "packer")
+    output = process.run([packer, "plugins", "installed"], env=_quiet_variables(project), timeout=SECONDS).stdout
+    return tuple(Path(line).name for line in output.splitlines())
 
 
 def _probe_version_locks(_: Project) -> str:
@@ -130,6 +145,15 @@ def _measure_space(project: Project) -> str:
     """The free space of the workspace; BakeryError if not even a base of Debian would fit."""
     files.require_space(project.workspace, NEEDED_BYTES, "a Debian base")
     return f"{files.find_free_space(project.workspace) >> 30} GiB free for {project.workspace}"
+
+
+def _check_settings(project: Project) -> str:
+    """Check the folders and the variables that every bake reads; BakeryError if it would refuse them."""
+    check_folders(project)
+    require_readable(project.workspace)
+    ssh_timeout("10m")
+    network.allowed_ports()
+    return "bakes take the folders and variables"
 
 
 def _find_accelerator(_: Project) -> str:
@@ -191,8 +215,7 @@ def _quiet_variables(project: Project) -> dict[str, str]:
 PROBES: dict[Stage, dict[str, Probe]] = {
     "bake": {
         "packer": _version_probe("packer", "version"),
-        "packer-plugin-qemu": _plugin_probe("packer-plugin-qemu"),
-        "packer-plugin-ansible": _plugin_probe("packer-plugin-ansible"),
+        **{name: _plugin_probe(name) for name in toolbox.PLUGINS},
         "ansible-core": _python_probe("from ansible.release import __version__; print(__version__)"),
         "qemu-img": _version_probe("qemu-img", "--version"),
         "mmdebstrap": _version_probe("mmdebstrap", "--version"),
@@ -203,6 +226,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "syft": _version_probe("syft", "--version"),
         "git": _find_git,
         "network": _probe_network,
+        "settings": _check_settings,
         "disk space": _measure_space,
         "vault login": _try_login,
     },

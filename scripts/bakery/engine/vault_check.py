@@ -1,7 +1,7 @@
 """Checks before a build that a login can read the paths that definitions name in Vault, without making credentials."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from bakery.bake.variables import list_value_faults
@@ -50,6 +50,28 @@ class NeedCheck:
     hint: str
 
 
+@dataclass(frozen=True)
+class Answers:
+    """The checks of needs in their order, the kind of each engine of Vault by its mount, and values.
+
+    Values are those of secrets that can be used, by path and key; none is ever shown.
+    """
+
+    checks: list[NeedCheck] = field(default_factory=list)
+    engines: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The last three fields of a check, and the values that were read, by key."""
+
+    text: str = ""
+    problem: str = ""
+    hint: str = ""
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 def needs(definitions: Definitions, names: Iterable[str], duty: Duty | None = None) -> list[Need]:
     """The secrets and targets' credentials of the named images, or of all; with a duty, only those that it uses."""
     return [need for image in definitions.select(names) for need in _duty_needs(definitions, image, duty)]
@@ -87,21 +109,28 @@ def webhooks(recipients: str, duty: Duty | None = None) -> list[Need]:
 
 def check(vault: Vault, requests: Sequence[Need]) -> list[NeedCheck]:
     """Ask once for each path, also if several images share it. Raises OutageError if Vault does not serve."""
+    return ask(vault, requests).checks
+
+
+def ask(vault: Vault, requests: Sequence[Need]) -> Answers:
+    """The checks of needs as above, with the engines and values that Vault gave for them."""
     engines = vault.engines()
     answers = {
         question: _check_path(vault, engines, *question)
         for question in dict.fromkeys((need.path, need.keys, need.mode) for need in requests)
     }
-    return [
-        NeedCheck(need.where, need.image, need.name, need.path, *answers[need.path, need.keys, need.mode])
-        for need in requests
-    ]
+    checks = []
+    for need in requests:
+        answer = answers[need.path, need.keys, need.mode]
+        checks.append(NeedCheck(need.where, need.image, need.name, need.path, answer.text, answer.problem, answer.hint))
+    values = {(path, key): value for (path, *_), answer in answers.items() for key, value in answer.values.items()}
+    return Answers(checks, engines, values)
 
 
-def read_stored(vault: Vault, paths: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The fields of the paths that are in engines which store values: other engines would create credentials."""
-    engines = vault.engines()
-    return {path: vault.fields(path) for path in paths if find_engine(engines, path)[1] in KEEPING}
+def read_stored(vault: Vault, answers: Answers, paths: Collection[str]) -> dict[str, dict[str, str]]:
+    """All fields of the paths that can be used, in engines which store values: others would create credentials."""
+    usable = dict.fromkeys(check.path for check in answers.checks if check.answer and check.path in paths)
+    return {path: vault.fields(path) for path in usable if find_engine(answers.engines, path)[1] in KEEPING}
 
 
 def check_keys(keyring: Keyring, duty: Duty | None) -> list[NeedCheck]:
@@ -154,43 +183,41 @@ def _target_paths(
     return paths
 
 
-def _check_path(
-    vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str], mode: Mode | None
-) -> tuple[str, str, str]:
-    """The last three fields of a finding."""
+def _check_path(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str], mode: Mode | None) -> _Answer:
     try:
         if mode and find_engine(engines, path)[1]:  # for a path without one, access says more
             require_storage(engines, path)
-        return _prove_access(vault, engines, path.strip("/"), keys, mode), "", ""
+        return _prove_access(vault, engines, path.strip("/"), keys, mode)
     except OutageError:
         raise
     except BakeryError as error:
-        return "", error.message, error.hint
+        return _Answer(problem=error.message, hint=error.hint)
 
 
-def _prove_access(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str], mode: Mode | None) -> str:
-    """The text of a successful check; BakeryError if a build cannot use the path."""
+def _prove_access(
+    vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str], mode: Mode | None
+) -> _Answer:
+    """The answer of a successful check; BakeryError if a build cannot use the path."""
     mount, kind = find_engine(engines, path)
     if kind == "kv-v2" and not path.removeprefix(mount).startswith("data/"):
         raise no_api_path(path, mount)  # before reading, since a policy for the correct path denies this one
     if kind in KEEPING:
-        _read_keys(vault, path, keys, mode)
-        return "can be read"
+        return _Answer("can be read", values=_read_keys(vault, path, keys, mode))
     if not vault.may_read(path):
         raise BakeryError(f"Vault denies access to {path}", hint="the token's policy must allow 'read' on that path")
     if not kind:
         raise BakeryError(
             f"there is no secrets engine at {path}", hint="check the path's first part, and VAULT_NAMESPACE"
         )
-    return f"can be created by the {kind} engine"
+    return _Answer(f"can be created by the {kind} engine")
 
 
-def _read_keys(vault: Vault, path: str, keys: Iterable[str], mode: Mode | None) -> None:
-    """Read as a build will. Raises one error with the problems of all keys, and of their values in a bake."""
-    errors = []
+def _read_keys(vault: Vault, path: str, keys: Iterable[str], mode: Mode | None) -> dict[str, str]:
+    """The values, read as a build will. One error has the problems of all keys, and of their values in a bake."""
+    values, errors = {}, []
     for key in keys:
         try:
-            value = vault.read(path, key)
+            values[key] = value = vault.read(path, key)
             faults = list_value_faults(value, mode) if mode else ()
             errors += [BakeryError(f"the value of '{key}' in {path} {reason}", hint=hint) for reason, hint in faults]
         except OutageError:
@@ -200,3 +227,4 @@ def _read_keys(vault: Vault, path: str, keys: Iterable[str], mode: Mode | None) 
     if errors:
         messages = dict.fromkeys(error.message for error in errors)
         raise BakeryError("; ".join(messages), hint=errors[0].hint)
+    return values

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, TypeVar
 
+from bakery.model.documents import ImageLocation
 from bakery.model.validation import Model
 
 if TYPE_CHECKING:
@@ -25,6 +26,15 @@ class CloudDistribution(Model):
     def locations(self) -> tuple[str, ...]:
         """The regions and accounts that a publication must name, by the cloud's own names."""
         raise NotImplementedError
+
+    @property
+    def encryption(self) -> str:
+        """The key that encrypts images there; empty for none."""
+        return ""
+
+    def wants(self, location: ImageLocation) -> bool:
+        """Whether an image is to be in a location."""
+        return location.region in self.locations
 
     @property
     def build_location(self) -> str:

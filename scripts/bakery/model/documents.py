@@ -234,13 +234,17 @@ class Pointer(Strict):
 
 @dataclass(frozen=True)
 class ImageLocation(Strict):
-    """An image at a location: `id` is an AMI ID, or a path at the local target (no account, no region)."""
+    """An image at a location: `id` is an AMI ID, or a path at the local target (no account, no region).
+
+    `key_alias` is the KMS key that encrypts it; empty for none, None if an older release made it or a target has none.
+    """
 
     account: str
     region: str
     id: str
     snapshot: str = ""
     owned: bool = True
+    key_alias: str | None = None
 
     @property
     def location(self) -> Location:
@@ -252,7 +256,11 @@ _SCHEMA_1_KEYS = {"places": "locations", "parameters": "pointers"}
 
 @dataclass(frozen=True)
 class Publication(Strict):
-    """One version at one target, with its image in every location and the pointers of this version."""
+    """One version at one target, with its image in every location and the pointers of this version.
+
+    `withdrawn` are images in locations that the definition does not name any more: they may exist, but consumers there
+    may not use them.
+    """
 
     image: str
     arch: str
@@ -262,6 +270,7 @@ class Publication(Strict):
     locations: tuple[ImageLocation, ...]
     pointers: tuple[Pointer, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    withdrawn: tuple[ImageLocation, ...] = ()
     schema: Literal["bakery/publication/2"] = "bakery/publication/2"
 
     @model_validator(mode="before")

@@ -36,11 +36,13 @@ def observe_dated(database: bytes, archives: Archives, date: datetime) -> tuple[
         return apt.observe_dated(folder, archives, date)
 
 
-def find_missing(database: bytes, archives: Archives, names: Sequence[str]) -> dict[str, str]:
-    """Names of packages that no archive of an image has, each with a hint at a similar one, which may be empty.
+def find_missing(database: bytes, archives: Archives, entries: Sequence[str]) -> dict[str, str]:
+    """Entries of a definition's list of packages that no archive of an image has, each with a hint, which may be empty.
 
-    Only apt knows all names: dnf also takes groups, files and what packages provide. BakeryError as above.
+    Entries that only the bake can resolve are passed over, as are all of other families. BakeryError as above.
     """
     with files.scratch(archives.scratch, "root") as folder:
         unpack_database(database, folder)
-        return apt.find_missing(folder, archives, names) if apt.is_root(folder) else {}
+        if apt.is_root(folder):
+            return apt.find_missing(folder, archives, entries)
+        return dnf.find_missing(folder, archives, entries) if dnf.is_root(folder) else {}

@@ -72,10 +72,16 @@ class StandIn:
     def reset(self) -> None:
         """An empty cloud; the credentials of assumed roles are gone with it."""
         self.control("POST", "reset")
-        self._clients = {key: client for key, client in self._clients.items() if key[2] == HOME_ACCOUNT}
+        self._forget_roles()
 
     def settings(self, **values: object) -> None:
+        """Change settings. Sessions of roles end when the clock is set ahead, so that clients need new ones."""
         self.control("POST", "settings", values)
+        if "clock_ahead" in values:
+            self._forget_roles()
+
+    def _forget_roles(self) -> None:
+        self._clients = {key: client for key, client in self._clients.items() if key[2] == HOME_ACCOUNT}
 
     def fault(self, service: str, action: str, **rule: object) -> None:
         self.control("POST", "faults", [{"service": service, "action": action, **rule}])

@@ -78,6 +78,14 @@ def running(folder: Path) -> Iterator[StandIn]:
 
 
 @contextmanager
+def manager(folder: Path) -> Iterator[StandIn]:
+    """The login and the resource manager alone, which need no program; nothing answers for blobs."""
+    certificate = make_certificate(folder / "azure.pem")
+    with _server(certificate) as url:
+        yield StandIn(url, "https://127.0.0.1:1", certificate)
+
+
+@contextmanager
 def _server(certificate: Path) -> Iterator[str]:
     command = [sys.executable, str(SERVER), "--port", "0", "--certificate", str(certificate)]
     with _started(command, {}) as process:

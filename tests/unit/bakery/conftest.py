@@ -95,7 +95,7 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(toolbox, "machine", lambda: {"type": "q35"})
     monkeypatch.setattr(toolbox, "toolchain", lambda *_: None)
-    monkeypatch.setattr(prerequisites, "require_tool", workshop.require_tool)
+    monkeypatch.setattr(prerequisites, "find_faults", workshop.find_faults)
     for name, cloud in CLOUDS.items():
         monkeypatch.setitem(CLOUDS, name, replace(cloud, try_login=workshop.try_login))
     monkeypatch.setattr(steps, "bake", workshop.bake)

@@ -25,21 +25,27 @@ BUSY = "ResourceLimitExceeded"  # 20 snapshot copies at once per target region
 
 @dataclass(frozen=True)
 class Source:
-    """The image to copy. `key` is the alias of the KMS key in each target region, empty for no encryption."""
+    """The image to copy. `key` is the alias of the KMS key in each target region, empty for no encryption.
+
+    Earlier copies may come from one of `siblings`, other images of the version.
+    """
 
     image_id: str
     region: str
     description: str
     tags: Tags
     key: str
+    siblings: tuple[str, ...] = ()
 
 
 class Copy:
     """One region's copy on its way to "available". `look` does at most one step and never waits."""
 
-    def __init__(self, ec2: EC2Client, source: Source) -> None:
+    def __init__(self, ec2: EC2Client, source: Source, lost: str = "") -> None:
+        """`lost` is the earlier image of this region: if it is gone, a request for it would return its ID again."""
         self._ec2 = ec2
         self._source = source
+        self._lost = lost
         self._id = ""
         self._last_seen = 0.0  # the last time that AWS described the copy
         self._replaced = ""
@@ -50,7 +56,8 @@ class Copy:
         if image is None:
             self._start_or_wait()
             return None
-        images.refuse_foreign(self._ec2, image, self._source.tags[SHA256], self._source.image_id)
+        sources = (self._source.image_id, *self._source.siblings)
+        images.refuse_foreign(self._ec2, image, self._source.tags[SHA256], sources)
         self._id, self._last_seen = image["ImageId"], time.monotonic()
         if image["State"] in images.BROKEN and not self._replaced:
             images.remove(self._ec2, image)
@@ -72,7 +79,8 @@ class Copy:
         self._replaced = self._replaced or instead_of
         request = _copy_request(self._source)
         # The same request has the same token in every run, so repeating a lost request makes no second copy.
-        token = hashlib.sha256(json.dumps([request, self._ec2.meta.region_name, self._replaced]).encode()).hexdigest()
+        identity = [request, self._ec2.meta.region_name, self._replaced or self._lost]
+        token = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         with explain_errors(f"copy {self._source.image_id}", self._ec2.meta.region_name):
             try:
                 self._id = self._ec2.copy_image(**request, ClientToken=token)["ImageId"]

@@ -1,6 +1,6 @@
 """AMIs: find, register, share, remove."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -42,20 +42,21 @@ def snapshot_of(image: Image) -> str:
     return next((str(device["Ebs"]["SnapshotId"]) for device in devices if "SnapshotId" in device.get("Ebs", {})), "")
 
 
-def refuse_foreign(ec2: EC2Client, image: Image, sha256: str, source: str = "") -> None:
-    """Raise ConflictError unless the image's tags name this disk, or it is a copy of the image `source`.
+def refuse_foreign(ec2: EC2Client, image: Image, sha256: str, sources: Collection[str] = ()) -> None:
+    """Raise ConflictError unless the image's tags name this disk, and it is one of `sources`, or a copy of one.
 
-    An image that another program made, or that has other content, is never touched.
+    An image that lacks one of the two needs the other. One that another program made, or that has other content, is
+    never touched.
     """
     tag, origin = from_aws(image).get(SHA256), image.get("SourceImageId")
     claims = [tag == sha256] if tag else []
-    claims += [origin == source] if source and origin else []
+    claims += [origin in sources or image["ImageId"] in sources] if sources and origin else []
     if not claims or not all(claims):
         raise ConflictError(
             f"{image['Name']} exists as {image['ImageId']} but was not made from this disk",
             where=ec2.meta.region_name,
             detail=f"{SHA256} is {tag or 'not set'}, expected {sha256}"
-            + (f"; it is a copy of {origin}, expected {source}" if source and origin != source else ""),
+            + (f"; it is a copy of {origin}, expected {' or '.join(sources)}" if claims[1:] == [False] else ""),
             hint="deregister it if it is unused, or bake a new version",
         )
 
@@ -151,6 +152,21 @@ def share_image(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> None:
             ec2.modify_image_attribute(
                 ImageId=image_id, Attribute="launchPermission", OperationType="add", UserIds=missing
             )
+
+
+def unshare(ec2: EC2Client, image_id: str, snapshot: str, accounts: Collection[str]) -> None:
+    """Take an image and its snapshot back from accounts; no error if they are gone."""
+    if by_id(ec2, image_id) is None:
+        return
+    if shared := sorted(launch_accounts(ec2, image_id) & set(accounts)):
+        with explain_errors(f"take back {image_id}", ec2.meta.region_name):
+            ec2.modify_image_attribute(
+                ImageId=image_id, Attribute="launchPermission", OperationType="remove", UserIds=shared
+            )
+    with explain_errors(f"take back {snapshot}", ec2.meta.region_name):
+        ec2.modify_snapshot_attribute(
+            SnapshotId=snapshot, Attribute="createVolumePermission", OperationType="remove", UserIds=sorted(accounts)
+        )
 
 
 def launch_accounts(ec2: EC2Client, image_id: str) -> set[str]:

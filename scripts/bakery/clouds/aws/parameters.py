@@ -1,10 +1,10 @@
-"""SSM parameters that hold image IDs: typed, read back until live, and changed in every account and region or in none.
+"""SSM parameters that hold image IDs: typed, and read back until live.
 
 A successful write of a typed parameter proves nothing: AWS checks the value later, and drops it silently if the caller
 may not describe the image. Only reading the value back shows the result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from botocore.exceptions import ClientError
 
@@ -16,8 +16,8 @@ from bakery.model.documents import Pointer
 
 DATA_TYPE = "aws:ec2:image"
 LIVE_SECONDS = 120.0  # validation takes seconds; a value that is not live by then was dropped
-# Undoing waits less: it removes a new parameter when that appears, and a dropped one never appears.
-UNDO_SECONDS = 30.0
+# Removing waits less: it removes a new parameter when that appears, and a dropped one never appears.
+REMOVE_SECONDS = 30.0
 
 Endpoints = Mapping[str, SsmEndpoint]  # by their text
 Values = Mapping[str, str]  # desired value by account and region
@@ -44,10 +44,17 @@ def read_all(endpoints: Endpoints, name: str) -> dict[str, Pointer | None]:
     return do_all(f"read {name}", endpoints, lambda endpoint: read(endpoint, name))
 
 
-def write_once(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
-    """Write a parameter that never changes. An equal one is adopted; a different one raises ConflictError."""
+def write_once(
+    endpoints: Endpoints, name: str, values: Values, is_gone: Callable[[Pointer], bool]
+) -> tuple[Pointer, ...]:
+    """Write a parameter that stays as long as its image. An equal one is adopted.
+
+    ConflictError if one names another image that exists. One whose image is gone is written again, which the policies
+    of the distribution stack leave to an administrator.
+    """
     before = read_all(endpoints, name)
-    conflicts = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
+    foreign = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
+    conflicts = {key: parameter for key, parameter in foreign.items() if not is_gone(parameter)}
     if conflicts:
         raise ConflictError(
             f"{name} belongs to another image",
@@ -57,6 +64,7 @@ def write_once(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer
             ),
             hint="a version's parameter never changes: bake a new version",
         )
+    _replace_dead(endpoints, name, values, [key for key in foreign if key not in conflicts])
     absent = {key: endpoint for key, endpoint in endpoints.items() if before[key] is None}
     do_all(
         f"write {name}", absent, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=False)
@@ -64,29 +72,58 @@ def write_once(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer
     return _await_live(endpoints, name, values)
 
 
-def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
-    """Point a parameter at new values in every location. If one location fails, all get their old value back."""
-    before = read_all(endpoints, name)
-    writes = {key: endpoint for key, endpoint in endpoints.items() if _parameter_value(before[key]) != values[key]}
+def _replace_dead(endpoints: Endpoints, name: str, values: Values, keys: Iterable[str]) -> None:
     try:
-        _, failures = try_all(
-            writes, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True)
+        do_all(
+            f"write {name}",
+            {key: endpoints[key] for key in keys},
+            lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True),
         )
-        writes = {key: endpoint for key, endpoint in writes.items() if not _is_refusal(failures.get(key))}
-        raise_failures(f"move {name}", failures)
-        return _await_live(endpoints, name, values)
-    except BaseException as error:
-        summary = _Undo(writes, name, before, values).run()
-        if isinstance(error, BakeryError):
-            error.detail = f"{error.detail}\n{summary}".strip()
+    except BakeryError as error:
+        error.hint = (
+            f"its image is gone, and the role may not change the parameter of a version: have an administrator delete "
+            f"it (aws ssm delete-parameter --name {name}), then run again"
+        )
         raise
 
 
-def remove(endpoint: SsmEndpoint, name: str, value: str) -> bool:
-    """Delete a parameter if it holds `value`; False if it is absent or holds another value."""
+def write(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
+    """Write a parameter in every location, whatever it holds, and return when all have their values.
+
+    A location that refuses the write keeps no other one from its value.
+    """
+    _, failures = try_all(
+        endpoints, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True)
+    )
+    written = {key: endpoint for key, endpoint in endpoints.items() if key not in failures}
+    pointers = _await_live(written, name, values)
+    raise_failures(f"write {name}", failures)
+    return pointers
+
+
+def remove(endpoints: Endpoints, name: str, values: Mapping[str, Collection[str]]) -> None:
+    """Remove a parameter in every location in which it holds one of the values.
+
+    A write that AWS has not checked yet shows up later, so an absent parameter is waited for.
+    """
+    waiting = dict(endpoints)
+
+    def remove_present() -> bool | None:
+        results = do_all(
+            f"remove {name}", waiting, lambda endpoint: _remove_present(endpoint, name, values[str(endpoint)])
+        )
+        for key in [key for key, present in results.items() if present]:
+            del waiting[key]
+        return None if waiting else True
+
+    wait_until(remove_present, REMOVE_SECONDS)
+
+
+def _remove_present(endpoint: SsmEndpoint, name: str, values: Collection[str]) -> bool:
+    """Delete a parameter if it holds one of the values; whether there was one, of any value."""
     parameter = read(endpoint, name)
-    if parameter is None or parameter.value != value:
-        return False
+    if parameter is None or parameter.value not in values:
+        return parameter is not None
     with explain_errors(f"delete {name}", str(endpoint)):
         try:
             endpoint.ssm.delete_parameter(Name=name)
@@ -131,56 +168,3 @@ _SILENT = (
     "AWS accepted the write, but dropped the value after its check: the writing role needs ec2:DescribeImages, and "
     "the image must be available there and shared with the account"
 )
-
-
-def _is_refusal(error: BakeryError | None) -> bool:
-    """Whether AWS refused the write. After any other failure, such as a lost answer, the write may still show up."""
-    cause = error.__cause__ if error else None
-    return isinstance(cause, ClientError) and cause.response["ResponseMetadata"]["HTTPStatusCode"] < 500
-
-
-class _Undo:
-    """Restores the old value in every location that a failed move may have written to, and reads it back."""
-
-    def __init__(self, endpoints: Endpoints, name: str, before: Mapping[str, Pointer | None], values: Values) -> None:
-        self._endpoints = endpoints
-        self._name = name
-        self._old = {key: _parameter_value(before[key]) for key in endpoints}
-        self._new = values
-        self._written: set[str] = set()
-        self._restored: set[str] = set()
-        self._failures: dict[str, BakeryError] = {}
-
-    def run(self) -> str:
-        """Report the locations that were restored and those that were not, one line each."""
-        wait_until(self._poll_endpoints, UNDO_SECONDS)
-        late = self._written - self._restored - self._failures.keys()
-        problems = self._failures | {key: BakeryError("written, but not live yet") for key in late}
-        return "\n".join(
-            [f"restored in {key}: {self._old[key] or 'absent'}" for key in self._endpoints if key in self._restored]
-            + [
-                f"NOT restored in {key}, it should be {self._old[key] or 'absent'}: {error.detail or error.message}"
-                for key, error in problems.items()
-            ]
-        )
-
-    def _poll_endpoints(self) -> bool | None:
-        outcomes = self._restored | self._failures.keys()
-        waiting = {key: endpoint for key, endpoint in self._endpoints.items() if key not in outcomes}
-        results, failures = try_all(waiting, self._restore_value)
-        self._restored.update(key for key, done in results.items() if done)
-        self._failures.update(failures)
-        return True if len(self._restored) + len(self._failures) == len(self._endpoints) else None
-
-    def _restore_value(self, endpoint: SsmEndpoint) -> bool:
-        key = str(endpoint)
-        if not self._old[key]:
-            return remove(endpoint, self._name, self._new[key])
-        if key not in self._written:
-            _put_parameter(endpoint, self._name, self._old[key], overwrite=True)
-            self._written.add(key)
-        return _parameter_value(read(endpoint, self._name)) == self._old[key]
-
-
-def _parameter_value(parameter: Pointer | None) -> str:
-    return parameter.value if parameter else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from bakery.clouds.aws import copies, images, snapshots, tagging
 from bakery.clouds.aws.calls import do_all
@@ -9,8 +10,11 @@ from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.session import Account
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
+from bakery.clouds.target import gone_error
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
+
+NOTHING_KNOWN: Mapping[str, str] = MappingProxyType({})
 
 
 class AwsRelease:
@@ -26,6 +30,7 @@ class AwsRelease:
     ) -> None:
         aws = definition.distribution.of(AwsDistribution)
         assert aws
+        self._name = definition.name
         self._description = definition.description
         self._account = account
         self._regions = aws.regions
@@ -38,7 +43,7 @@ class AwsRelease:
     def publish(self, disk: Path) -> dict[str, Image]:
         """The available image of every region, tagged and shared with the consumer accounts."""
         ec2 = self._account.ec2(self._regions)
-        return self._spread_image(ec2, self._register_image(ec2[self._home], disk))
+        return self._spread_image(ec2, self._register_image(ec2[self._home], disk), self._home)
 
     def adopt(self, image_id: str) -> dict[str, Image]:
         """The same for an image that Packer registered in the first region; its copies are also adopted."""
@@ -47,10 +52,37 @@ class AwsRelease:
             image = images.wait_available(ec2[self._home], image_id)
         if tags.SHA256 in tagging.from_aws(image):  # an earlier run registered it
             images.refuse_foreign(ec2[self._home], image, self._expected[tags.SHA256])
-        return self._spread_image(ec2, image)
+        return self._spread_image(ec2, image, self._home)
 
-    def _spread_image(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
-        amis = {self._home: image, **self._copy_image(ec2, image)}
+    def distribute(self, known: Mapping[str, str]) -> dict[str, Image]:
+        """The image of every region; where it is missing, it is copied from another one.
+
+        `known` are the IDs of the version's images by region, which its record has.
+        """
+        ec2 = self._account.ec2(dict.fromkeys((*self._regions, *known)))
+        for region, client in ec2.items():
+            image = images.find(client, self._expected["Name"])
+            if image and image["State"] == "available":
+                images.refuse_foreign(client, image, self._expected[tags.SHA256], known.values())
+                return self._spread_image(ec2, image, region, known)
+        raise gone_error(f"no image of {self._expected['Name']} can be used", ", ".join(ec2), self._name)
+
+    def _spread_image(
+        self,
+        ec2: Mapping[str, EC2Client],
+        image: Image,
+        region: str,
+        known: Mapping[str, str] = NOTHING_KNOWN,
+    ) -> dict[str, Image]:
+        """Copy an image from its region to all others."""
+        source = copies.Source(
+            image["ImageId"], region, self._description, self._expected, self._key_alias, tuple(known.values())
+        )
+        regional_copies = {
+            name: copies.Copy(ec2[name], source, lost=known.get(name, "")) for name in self._regions if name != region
+        }
+        copied = self._finish_copies(regional_copies)
+        amis = {name: copied.get(name, image) for name in self._regions}
         with self._phases.phase("share", f"tag and share in {', '.join(amis)}"):
             self._mark_and_share(ec2, amis)
         return amis
@@ -83,11 +115,7 @@ class AwsRelease:
             image_id = images.register(ec2, self._description, snapshot, self._expected)
             return images.wait_available(ec2, image_id)
 
-    def _copy_image(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
-        source = copies.Source(image["ImageId"], self._home, self._description, self._expected, self._key_alias)
-        regional_copies = {
-            region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home
-        }
+    def _finish_copies(self, regional_copies: Mapping[str, copies.Copy]) -> dict[str, Image]:
         if not regional_copies:
             return {}
         with self._phases.phase("copy", f"copies in {', '.join(regional_copies)}") as report_progress:

@@ -1,6 +1,7 @@
 """Accounts and their clients. Sessions are not thread-safe: clients are made on one thread, then shared."""
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -20,6 +21,9 @@ from bakery.model.documents import Location
 
 # The first call shows whether AWS can be reached at all; a user should not wait a minute to learn it.
 QUICK = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 4}))
+
+# A session of a role lasts an hour, and no step after the look for it takes as long as the rest.
+SESSION_SECONDS = 1800.0
 
 _MODELS = create_loader()  # parsed API models, shared by all sessions: reading EC2's alone takes 0.2 s
 
@@ -107,20 +111,31 @@ def connect(region: str, credentials: Mapping[str, str] = NO_CREDENTIALS) -> Acc
     return Account(identity["Account"], identity["Arn"].split(":")[1], session)
 
 
-def connect_accounts(
-    own: Account, role: str, home: str, locations: Iterable[Location]
-) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
-    """Endpoints by their text, with `role` assumed in other accounts; and the reasons why accounts are unreachable."""
-    pairs = list(locations)
-    # Tokens of a regional endpoint are valid in opt-in regions; those of the global endpoint are not.
-    sts = own.sts(home)
-    foreign = {number: number for number, _ in pairs if number != own.number}
-    foreign_accounts, failures = try_all(foreign, lambda number: _assume_role(own, sts, number, role))
-    accounts = {own.number: own, **foreign_accounts}
-    endpoints = [
-        SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in pairs if number in accounts
-    ]
-    return {str(endpoint): endpoint for endpoint in endpoints}, failures
+class Accounts:
+    """The own account and those in which a role is assumed, each once for a while: sessions last an hour."""
+
+    def __init__(self, own: Account, role: str, home: str) -> None:
+        """`role` is its name in other accounts, `home` the region whose STS gives the sessions."""
+        self._own = own
+        self._role = role
+        # Tokens of a regional endpoint are valid in opt-in regions; those of the global endpoint are not.
+        self._sts = own.sts(home)
+        self._sessions: dict[str, tuple[Account, float]] = {}
+
+    def connect(self, locations: Iterable[Location]) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
+        """Endpoints of locations by their text, and the reasons why accounts are unreachable."""
+        pairs = list(locations)
+        now = time.monotonic()
+        accounts = {self._own.number: self._own}
+        accounts |= {number: account for number, (account, until) in self._sessions.items() if until > now}
+        foreign = {number: number for number, _ in pairs if number not in accounts}
+        fresh, failures = try_all(foreign, lambda number: _assume_role(self._own, self._sts, number, self._role))
+        self._sessions |= {number: (account, now + SESSION_SECONDS) for number, account in fresh.items()}
+        accounts |= fresh
+        endpoints = [
+            SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in pairs if number in accounts
+        ]
+        return {str(endpoint): endpoint for endpoint in endpoints}, failures
 
 
 def _assume_role(own: Account, sts: STSClient, number: str, role: str) -> Account:

@@ -6,10 +6,12 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from bakery.clouds import tag_limits
 from bakery.model.access import AddressBlock
 from bakery.model.bases import CloudBase, require_one
 from bakery.model.definition import ImageDefinition
 from bakery.model.distribution import CloudDistribution
+from bakery.model.documents import ImageLocation
 from bakery.model.fields import Name, TextFormat, VaultPath
 from bakery.model.validation import Model, field_error
 
@@ -18,10 +20,8 @@ Account = Annotated[str, TextFormat(r"^[0-9]{12}$", "the twelve digits of an AWS
 Owner = Annotated[str, TextFormat(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
 
 
-# AWS, "Tagging AWS resources": 50 tags, of which the bakery and its stacks need up to 10.
-MOST_TAGS = 40
+# AWS, "Tagging AWS resources".
 LONGEST_KEY = 128
-LONGEST_VALUE = 256
 RESERVED_KEY = re.compile("aws:", re.IGNORECASE)
 
 ID = "[0-9a-f]{8}([0-9a-f]{9})?$"
@@ -35,16 +35,13 @@ InstanceProfile = Annotated[
 
 def check_tags(tags: Mapping[str, str], *keys: str) -> None:
     """Raise an error of a validator if AWS would refuse tags, which are below `keys`."""
-    if len(tags) > MOST_TAGS:
-        reason = f"{len(tags)} tags are more than the {MOST_TAGS} that fit beside the bakery's own at AWS"
-        raise field_error(reason, "remove some", *keys)
-    for key, value in tags.items():
-        if RESERVED_KEY.match(key):
-            raise field_error("AWS keeps keys that begin with aws: for itself", "choose another key", *keys, key)
-        if not 1 <= len(key) <= LONGEST_KEY:
-            raise field_error(f"AWS takes a key of 1 to {LONGEST_KEY} characters", "choose another key", *keys, key)
-        if len(value) > LONGEST_VALUE:
-            raise field_error(f"AWS takes a value of at most {LONGEST_VALUE} characters", "shorten it", *keys, key)
+    tag_limits.check_tags("AWS", tags, _find_key_fault, *keys)
+
+
+def _find_key_fault(key: str) -> str:
+    if RESERVED_KEY.match(key):
+        return "AWS keeps keys that begin with aws: for itself"
+    return "" if 1 <= len(key) <= LONGEST_KEY else f"AWS takes a key of 1 to {LONGEST_KEY} characters"
 
 
 class AmiFilter(Model):
@@ -164,6 +161,13 @@ class AwsDistribution(CloudDistribution):
         """The KMS key by its alias, as AWS takes it; empty for no encryption."""
         alias = self.kms_alias or ""
         return f"alias/{alias.removeprefix('alias/')}" if alias else ""
+
+    @property
+    def encryption(self) -> str:
+        return self.key_alias
+
+    def wants(self, location: ImageLocation) -> bool:
+        return location.region in self.regions and (location.owned or location.account in self.accounts)
 
     def check(self, definition: ImageDefinition) -> None:
         if "aws" in definition.targets:

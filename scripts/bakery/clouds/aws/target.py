@@ -1,6 +1,6 @@
 """The AWS target: one version as AMIs in regions, shared with accounts, with parameters that point at them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from bakery.clouds.aws.release import AwsRelease
 from bakery.clouds.aws.session import (
     NO_CREDENTIALS,
     Account,
+    Accounts,
     SsmEndpoint,
     connect,
-    connect_accounts,
     location_name,
 )
 from bakery.clouds.aws.settings import AwsDistribution
@@ -58,6 +58,29 @@ class AwsTarget:
             build, build.identity, expected, report, lambda release: release.adopt(build.ids[self._home])
         )
 
+    def distribute(self, publication: Publication, expected: tags.Tags, report: Reporter) -> Publication:
+        """Copy the version to locations that lack it, from any image of it that can be used."""
+        own_images = {location.region: location.id for location in publication.locations if location.owned}
+        return self._publish_release(
+            publication, publication.sha256, expected, report, lambda release: release.distribute(own_images)
+        )
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
+        """Take the shares of consumer accounts back. Images of the own account stay."""
+        consumers = [location for location in locations if not location.owned]
+        accounts: dict[str, set[str]] = {}
+        for location in consumers:
+            accounts.setdefault(location.region, set()).add(location.account)
+        own_images = {region: image for region, image in self._own_images(publication).items() if region in accounts}
+        ec2 = self._own_account.ec2(own_images)
+        names = ", ".join(location_name(location.location) for location in consumers)
+        with report_step(report, "publish", full_name(publication), f"take back shares in {names or 'no account'}"):
+            do_all(
+                "take back shares",
+                own_images,
+                lambda image: images.unshare(ec2[image.region], image.id, image.snapshot, accounts[image.region]),
+            )
+
     def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
         ec2 = self._own_account.ec2(self._aws.regions)
@@ -83,10 +106,10 @@ class AwsTarget:
             require_keys(self._own_account, self._aws.regions, self._aws.key_alias)
         amis = publish(AwsRelease(self._definition, self._own_account, expected, self._consumer_accounts, phases))
         with phases.phase("parameters", f"write {name} in {count_of(len(locations), 'location')}"):
-            # Roles are assumed again: their hour may have passed while copies were made.
+            # Roles may be assumed again here: their hour may have passed while copies were made.
             endpoints = self._open_endpoints(locations)
             values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
-            pointers = parameters.write_once(endpoints, name, values)
+            pointers = parameters.write_once(endpoints, name, values, self._is_gone)
         return _new_publication(of, sha256, self._image_locations(amis), pointers, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
@@ -104,26 +127,44 @@ class AwsTarget:
         findings = [finding for findings in image_findings.values() for finding in findings]
         return [*findings, *parameter_findings.values(), *audit.report_unreachable(failures)]
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        """Move the channel's parameters in all regions and accounts, or restore all of them."""
-        name = channel_parameter(publication, channel)
-        locations = count_of(len(publication.locations), "location")
-        with report_step(report, "promote", full_name(publication), f"point {name} in {locations}"):
-            return parameters.move(
-                self._open_endpoints(_locations(publication.locations)), name, _image_ids(publication)
-            )
+    def wanted_locations(self) -> Collection[Location]:
+        """Every region of the own account and of each consumer account."""
+        return self._all_locations
 
-    def unpoint(self, publication: Publication, channel: str) -> None:
-        """Remove the channel's parameters that hold this version."""
-        self._remove_parameters(publication, channel_parameter(publication, channel))
+    def channel_values(self, publication: Publication) -> Mapping[Location, str]:
+        """The ID of the image in each location."""
+        return {image.location: image.id for image in publication.locations}
 
-    def _remove_parameters(self, publication: Publication, name: str) -> None:
-        endpoints, values = self._open_endpoints(_locations(publication.locations)), _image_ids(publication)
-        do_all(f"remove {name}", endpoints, lambda endpoint: parameters.remove(endpoint, name, values[str(endpoint)]))
+    def read_channel(self, of: Versioned, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
+        """The channel's parameters."""
+        pointers = parameters.read_all(self._open_endpoints(locations), channel_parameter(of, channel))
+        return {pointer.location: pointer for pointer in pointers.values() if pointer}
+
+    def point(
+        self, publication: Publication, channel: str, locations: Collection[Location], report: Reporter
+    ) -> Mapping[Location, Pointer]:
+        """Write the channel's parameters, and read them back until their values are live."""
+        name, where = channel_parameter(publication, channel), count_of(len(locations), "location")
+        with report_step(report, "promote", full_name(publication), f"point {name} in {where}"):
+            pointers = parameters.write(self._open_endpoints(locations), name, _image_ids(publication))
+        return {pointer.location: pointer for pointer in pointers}
+
+    def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
+        """Remove the channel's parameters that hold one of these images."""
+        images_by_name = {location_name(location): ids for location, ids in values.items()}
+        parameters.remove(self._open_endpoints(values), channel_parameter(of, channel), images_by_name)
+
+    def _is_gone(self, pointer: Pointer) -> bool:
+        """Whether the image that a version's parameter names does not exist any more."""
+        return images.by_id(self._own_account.ec2([pointer.region])[pointer.region], pointer.value) is None
 
     @cached_property
     def _own_account(self) -> Account:
         return connect(self._home, self._credentials)
+
+    @cached_property
+    def _accounts(self) -> Accounts:
+        return Accounts(self._own_account, self._aws.consumer_role, self._home)
 
     @property
     def _consumer_accounts(self) -> list[str]:
@@ -139,7 +180,12 @@ class AwsTarget:
         own = self._own_account.number
         return tuple(
             ImageLocation(
-                number, region, amis[region]["ImageId"], images.snapshot_of(amis[region]), owned=number == own
+                number,
+                region,
+                amis[region]["ImageId"],
+                images.snapshot_of(amis[region]),
+                owned=number == own,
+                key_alias=self._aws.key_alias,
             )
             for number, region in self._all_locations
         )
@@ -163,7 +209,7 @@ class AwsTarget:
     def _connect_locations(
         self, locations: Iterable[Location]
     ) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
-        return connect_accounts(self._own_account, self._aws.consumer_role, self._home, locations)
+        return self._accounts.connect(locations)
 
 
 def _new_publication(

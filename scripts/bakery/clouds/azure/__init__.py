@@ -20,6 +20,12 @@ def _open_target(_project: Project, definition: ImageDefinition, credentials: Ma
     return AzureTarget(definition, credentials)
 
 
+def _try_login(definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
+    from bakery.clouds.azure.login import try_login  # the SDK takes 700 ms to import
+
+    try_login(definition, credentials)
+
+
 def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> VendorBase:
     from bakery.clouds.azure.marketplace import find_base  # the SDK takes 700 ms to import
 
@@ -39,6 +45,7 @@ CLOUD = Cloud(
     AzureBase,
     AzureDistribution,
     credentials=FIELDS,
+    try_login=_try_login,
     find_base=_find_base,
     open_disk=_open_disk,
 )

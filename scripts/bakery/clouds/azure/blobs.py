@@ -13,7 +13,7 @@ from pathlib import Path
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobClient, BlobServiceClient
+from azure.storage.blob import BlobClient, BlobServiceClient, StorageErrorCode
 
 from bakery.clouds.azure.calls import explain_errors
 from bakery.clouds.azure.lease import Lease, acquire
@@ -53,6 +53,17 @@ def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, report_progress: Re
         if not finished(blob, tags):
             _upload_disk(blob, disk, tags, report_progress)
     return str(blob.url)
+
+
+def require_access(blobs: BlobServiceClient) -> None:
+    """BakeryError unless the login may read the container of disks, which the first upload makes."""
+    container = blobs.get_container_client(BLOB_CONTAINER)
+    with explain_errors("read the storage account", container.url):
+        try:
+            container.get_container_properties()
+        except ResourceNotFoundError as error:
+            if getattr(error, "error_code", "") != StorageErrorCode.CONTAINER_NOT_FOUND:
+                raise
 
 
 def remove(blobs: BlobServiceClient, tags: Tags) -> None:

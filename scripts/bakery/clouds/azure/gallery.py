@@ -23,9 +23,24 @@ def ensure(session: AzureSession, definition: ImageDefinition, address: GalleryV
     expected = _image_properties(definition)
     image = _find_image(session, address)
     if image is None:
-        _create_image(session, address, _gallery_location(session, address), expected)
+        location = find_location(session, address.subscription, address.resource_group, address.gallery)
+        _create_image(session, address, location, expected)
     else:
         _refuse_other(address, image, expected)
+
+
+def find_location(session: AzureSession, subscription: str, resource_group: str, gallery: str) -> str:
+    """The region of a gallery and of its definitions. NotFoundError if there is no such gallery."""
+    with explain_errors("look for the gallery", gallery):
+        try:
+            return str(session.compute.galleries.get(resource_group, gallery).location)
+        except ResourceNotFoundError as error:
+            raise NotFoundError(
+                f"there is no gallery {gallery} in resource group {resource_group}",
+                where=f"subscription {subscription}",
+                detail=error.message,
+                hint=f"make it: az sig create --resource-group {resource_group} --gallery-name {gallery}",
+            ) from error
 
 
 def _find_image(session: AzureSession, address: GalleryVersion) -> GalleryImage | None:
@@ -34,21 +49,6 @@ def _find_image(session: AzureSession, address: GalleryVersion) -> GalleryImage 
             return session.compute.gallery_images.get(address.resource_group, address.gallery, address.image)
         except ResourceNotFoundError:
             return None
-
-
-def _gallery_location(session: AzureSession, address: GalleryVersion) -> str:
-    """The region of the gallery and of its definitions. NotFoundError if there is no such gallery."""
-    with explain_errors("look for the gallery", address.gallery):
-        try:
-            return str(session.compute.galleries.get(address.resource_group, address.gallery).location)
-        except ResourceNotFoundError as error:
-            raise NotFoundError(
-                f"there is no gallery {address.gallery} in resource group {address.resource_group}",
-                where=f"subscription {address.subscription}",
-                detail=error.message,
-                hint=f"make it: az sig create --resource-group {address.resource_group} "
-                f"--gallery-name {address.gallery}",
-            ) from error
 
 
 def _create_image(

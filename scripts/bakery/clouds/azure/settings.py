@@ -1,10 +1,10 @@
 """The settings of Azure in a definition: `base.azure` and `distribution.azure`."""
 
-from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from bakery.clouds.tag_limits import check_tags
 from bakery.model.access import AddressBlock
 from bakery.model.bases import QEMU, CloudBase, require_one
 from bakery.model.definition import ImageDefinition
@@ -57,26 +57,17 @@ Urn = Annotated[
         "Debian:debian-13:13-gen2:latest",
     ),
 ]
-# Azure, "Tag support for resources" and its limits: 50 tags, of which the bakery needs up to 10.
-MOST_TAGS = 40
+# Azure, "Tag support for resources" and its limits.
 LONGEST_KEY = 512
-LONGEST_VALUE = 256
 NO_KEY_HAS = "<>%&\\?/"
 
 LATEST = "latest"  # the version that Azure replaces by the newest
 
 
-def check_tags(tags: Mapping[str, str]) -> None:
-    """Raise an error of a validator if Azure would refuse the tags of a definition."""
-    if len(tags) > MOST_TAGS:
-        reason = f"{len(tags)} tags are more than the {MOST_TAGS} that fit beside the bakery's own at Azure"
-        raise field_error(reason, "remove some", "tags")
-    for key, value in tags.items():
-        if not 1 <= len(key) <= LONGEST_KEY or not set(key).isdisjoint(NO_KEY_HAS):
-            reason = f"Azure takes a key of 1 to {LONGEST_KEY} characters without any of {NO_KEY_HAS}"
-            raise field_error(reason, "choose another key", "tags", key)
-        if len(value) > LONGEST_VALUE:
-            raise field_error(f"Azure takes a value of at most {LONGEST_VALUE} characters", "shorten it", "tags", key)
+def _find_key_fault(key: str) -> str:
+    if 1 <= len(key) <= LONGEST_KEY and set(key).isdisjoint(NO_KEY_HAS):
+        return ""
+    return f"Azure takes a key of 1 to {LONGEST_KEY} characters without any of {NO_KEY_HAS}"
 
 
 class AzureNetwork(Model):
@@ -154,6 +145,6 @@ class AzureDistribution(CloudDistribution):
 
     def check(self, definition: ImageDefinition) -> None:
         if "azure" in definition.targets:
-            check_tags(definition.tags)
+            check_tags("Azure", definition.tags, _find_key_fault, "tags")
         if "azure" in definition.targets and definition.builder_of("azure") == QEMU and not self.storage_account:
             raise ValueError("target azure needs distribution.azure.storage_account to publish the QEMU disk")

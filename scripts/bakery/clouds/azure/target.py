@@ -5,8 +5,10 @@ pointer of its own but "latest", which is the highest number and cannot go back.
 regions, so it moves everywhere or nowhere by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from bakery.clouds.azure import audit, gallery, tagging, versions
@@ -15,12 +17,12 @@ from bakery.clouds.azure.release import AzureRelease
 from bakery.clouds.azure.session import AzureSession, connect
 from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding
+from bakery.clouds.target import Finding, gone_error
 from bakery.host.errors import NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, ImageLocation, Pointer, Publication, RemoteBuild
+from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
@@ -60,22 +62,56 @@ class AzureTarget:
         AzureRelease(self._definition, self._azure_session, address, expected, phases).complete()
         return self._new_publication(build, address, build.identity, phases.seconds)
 
+    def distribute(self, publication: Publication, expected: tags.Tags, report: Reporter) -> Publication:
+        """Ask for replicas in regions that lack one, and set the tags; NotFoundError if the version is gone."""
+        address, phases = self._version_address(publication), Phases(report, full_name(publication))
+        version = versions.find(self._azure_session, address)
+        if version is None:
+            message = f"the gallery has no version {address.version} of {address.image}"
+            raise gone_error(message, str(address), publication.image)
+        versions.refuse_foreign(address, version, publication.sha256)
+        AzureRelease(self._definition, self._azure_session, address, expected, phases).complete()
+        return self._new_publication(publication, address, publication.sha256, phases.seconds)
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
+        """Do nothing: the gallery keeps replicas until somebody removes them, and its owner shares it as a whole."""
+
     def inspect(self, publication: Publication) -> list[Finding]:
         """Check the version, its tags and its replicas."""
         return audit.inspect(self._azure_session, publication)
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        """Set the channel's tag, unless it is right."""
+    def wanted_locations(self) -> Collection[Location]:
+        """The gallery: a tag there holds for all regions."""
+        azure = self._azure
+        return (Location(azure.subscription, f"{azure.resource_group}/{azure.gallery}"),)
+
+    def channel_values(self, publication: Publication) -> Mapping[Location, str]:
+        """The resource ID of the version, in its gallery."""
+        address = _published_address(publication)
+        return {_gallery_location(address): str(address)}
+
+    def read_channel(self, of: Versioned, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
+        """The channel's tag in each gallery."""
+        name, pointers = channel_tag(channel), {}
+        for location in locations:
+            address = _address_at(location, of)
+            if version := tagging.read(self._azure_session, address.image_id).get(name):
+                pointers[location] = _new_pointer(replace(address, version=version), name)
+        return pointers
+
+    def point(
+        self, publication: Publication, channel: str, locations: Collection[Location], report: Reporter
+    ) -> Mapping[Location, Pointer]:
+        """Set the channel's tag."""
         address, name = _published_address(publication), channel_tag(channel)
         with report_step(report, "promote", full_name(publication), f"point {name} of {address.image}"):
-            actual = tagging.read(self._azure_session, address.image_id)
-            tagging.repair(self._azure_session, address.image_id, actual, {name: address.version})
-        return (Pointer(address.subscription, region="", name=name, number=0, value=str(address)),)
+            tagging.merge(self._azure_session, address.image_id, {name: address.version})
+        return {_gallery_location(address): _new_pointer(address, name)}
 
-    def unpoint(self, publication: Publication, channel: str) -> None:
-        """Remove the channel's tag if it holds this version."""
-        address = _published_address(publication)
-        tagging.remove(self._azure_session, address.image_id, {channel_tag(channel): address.version})
+    def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
+        """Remove the channel's tag in each gallery where it holds one of the versions."""
+        for address in map(GalleryVersion.parse, chain.from_iterable(values.values())):
+            tagging.remove(self._azure_session, address.image_id, {channel_tag(channel): address.version})
 
     @cached_property
     def _azure_session(self) -> AzureSession:
@@ -90,6 +126,19 @@ class AzureTarget:
     ) -> Publication:
         locations = tuple(ImageLocation(address.subscription, region, str(address)) for region in self._azure.regions)
         return Publication(of.image, of.arch, of.version, sha256, "azure", locations, seconds=seconds)
+
+
+def _gallery_location(address: GalleryVersion) -> Location:
+    return Location(address.subscription, f"{address.resource_group}/{address.gallery}")
+
+
+def _address_at(location: Location, of: Versioned) -> GalleryVersion:
+    group, _, name = location.region.partition("/")
+    return GalleryVersion(location.account, group, name, gallery_image(of), of.version)
+
+
+def _new_pointer(address: GalleryVersion, name: str) -> Pointer:
+    return Pointer(address.subscription, region="", name=name, number=0, value=str(address))
 
 
 def _published_address(publication: Publication) -> GalleryVersion:

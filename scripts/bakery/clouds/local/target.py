@@ -3,17 +3,20 @@
 import fcntl
 import shutil
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from bakery.clouds.target import Finding
+from bakery.clouds.target import Finding, gone_error
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Reporter, report_step
-from bakery.model.documents import Artifact, ImageLocation, Pointer, Publication
+from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication
 from bakery.model.naming import full_name
+from bakery.model.tags import Tags
 from bakery.model.version import Versioned
 
 FICLONE = 0x40049409  # ioctl of linux/fs.h: share the source's blocks, copy on write
+HERE = Location("", "")  # the store is the only location
 READ_ONLY = 0o444  # read-only: a guest that is started from the disk by mistake must not change the version
 
 
@@ -40,6 +43,16 @@ class LocalTarget:
                 files.write_atomic(checksum, line)
         return self._new_publication(artifact, time.monotonic() - began)
 
+    def distribute(self, publication: Publication, expected: Tags, report: Reporter) -> Publication:
+        """The same publication; NotFoundError if the store has lost the disk."""
+        disk = self._disk_paths(publication)[0]
+        if not disk.is_file():
+            raise gone_error(f"the store has no disk of {full_name(publication)}", str(disk), publication.image)
+        return publication
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
+        """Do nothing: the store is the only location."""
+
     def inspect(self, publication: Publication) -> list[Finding]:
         """Read every stored file again and compare."""
         disk = self._disk_paths(publication)[0]
@@ -50,19 +63,35 @@ class LocalTarget:
             for location in publication.locations
         ]
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
+    def wanted_locations(self) -> Collection[Location]:
+        """The store."""
+        return (HERE,)
+
+    def channel_values(self, publication: Publication) -> Mapping[Location, str]:
+        """The name of the disk's file."""
+        return {HERE: self._disk_paths(publication)[0].name}
+
+    def read_channel(self, of: Versioned, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
+        """The channel's link."""
+        link = self._channel_link(of, channel)
+        return {HERE: _new_pointer(link, str(link.readlink()))} if link.is_symlink() else {}
+
+    def point(
+        self, publication: Publication, channel: str, locations: Collection[Location], report: Reporter
+    ) -> Mapping[Location, Pointer]:
         """Replace the channel's link in one step. The link is relative, so the store can be moved."""
         disk = self._disk_paths(publication)[0]
         link = self._channel_link(publication, channel)
-        if not link.is_symlink() or link.readlink() != Path(disk.name):
-            with files.scratch(self._store, "link") as folder:
-                (folder / link.name).symlink_to(disk.name)
-                (folder / link.name).replace(link)
-        return (Pointer(account="", region="", name=link.name, number=0, value=disk.name),)
+        with files.scratch(self._store, "link") as folder:
+            (folder / link.name).symlink_to(disk.name)
+            (folder / link.name).replace(link)
+        return {HERE: _new_pointer(link, disk.name)}
 
-    def unpoint(self, publication: Publication, channel: str) -> None:
-        """Remove the channel's link."""
-        self._channel_link(publication, channel).unlink(missing_ok=True)
+    def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
+        """Remove the channel's link if it leads to one of these files."""
+        pointer = self.read_channel(of, channel, (HERE,)).get(HERE)
+        if pointer and pointer.value in values.get(HERE, ()):
+            self._channel_link(of, channel).unlink(missing_ok=True)
 
     def _add_disk(self, disk: Path, target: Path, artifact: Artifact) -> None:
         """Store a copy that has the artifact's bytes, whatever has become of `disk` since it was tested."""
@@ -94,9 +123,13 @@ class LocalTarget:
             artifact.version,
             artifact.disk.sha256,
             target="local",
-            locations=(ImageLocation(account="", region="", id=self._disk_paths(artifact)[0].name),),
+            locations=(ImageLocation(*HERE, id=self._disk_paths(artifact)[0].name),),
             seconds={"store": round(seconds, 3)},
         )
+
+
+def _new_pointer(link: Path, value: str) -> Pointer:
+    return Pointer(*HERE, name=link.name, number=0, value=value)
 
 
 def _copy_disk(source: Path, target: Path) -> None:

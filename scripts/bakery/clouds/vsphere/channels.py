@@ -5,15 +5,16 @@ touch the item that it replaces until then. Writing new files into one permanent
 two versions during an upload, and a failed upload could not be undone.
 """
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from bakery.clouds.vsphere import notes
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.model.tags import SHA256, Tags
 from bakery.model.version import Versioned
 
 CHANNEL = "bakery:channel"
+VERSION = "Name"  # the note with the name of the item that the channel's item is a copy of
 NEXT, PREVIOUS = "-next", "-previous"  # temporary names; a run that is killed between two steps leaves them
 
 
@@ -37,12 +38,21 @@ def move(library: Library, name: str, version: Item, text: str) -> None:
         library.delete(current)
 
 
-def remove(library: Library, name: str, tags: Tags) -> None:
-    """Remove the channel's item if it holds the version with these tags."""
+def remove(library: Library, name: str, sources: Collection[str]) -> None:
+    """Remove the channel's item if it is a copy of an item with one of these IDs."""
     recover(library, name)
     current = _find_channel_item(library, name)
-    if current and notes.read(current.description).get(SHA256) == tags[SHA256]:
+    if current and _find_source(library, current).id in sources:
         library.delete(current)
+
+
+def find_source(library: Library, name: str) -> Item | None:
+    """The version's item that the channel's item is a copy of, or that itself if the version's is gone.
+
+    A run that was killed between two steps may have left the channel's item under its temporary name.
+    """
+    current = _find_channel_item(library, name) or _find_channel_item(library, name + PREVIOUS)
+    return _find_source(library, current) if current else None
 
 
 def recover(library: Library, name: str) -> None:
@@ -66,6 +76,10 @@ def _find_channel_item(library: Library, name: str) -> Item | None:
             hint="rename the item, or choose another channel",
         )
     return item
+
+
+def _find_source(library: Library, current: Item) -> Item:
+    return library.item(notes.read(current.description).get(VERSION, current.name)) or current
 
 
 def _swap_items(library: Library, name: str, current: Item, fresh: Item) -> None:

@@ -1,12 +1,13 @@
 """The vSphere target: one version as an item of a content library, channels as items beside it."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding, Status
+from bakery.clouds.target import Finding, Status, gone_error
 from bakery.clouds.vsphere import channels, notes
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.release import VsphereRelease, refuse_foreign
@@ -16,7 +17,7 @@ from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, ImageLocation, Pointer, Publication, RemoteBuild
+from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
@@ -36,14 +37,14 @@ class VsphereTarget:
         """Publish the version in the library; a rerun adopts a complete item and replaces an incomplete one."""
         phases = Phases(report, full_name(artifact))
         expected = tags.of_artifact(self._definition, artifact)
-        with self._open_library() as library:
+        with self._open_library(self._location, artifact) as library:
             item = VsphereRelease(library, self._definition.description, expected, phases).publish(disk, artifact.os)
         return self._new_publication(artifact, artifact.disk.sha256, item, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
         """Remove the item of a build that was killed before it wrote its document."""
         build_tags = tags.identity(of)
-        with self._open_library() as library:
+        with self._open_library(self._location, of) as library:
             item = library.item(full_name(of))
             actual = notes.read(item.description) if item else {}
             if item is None:
@@ -62,7 +63,7 @@ class VsphereTarget:
         name, expected = full_name(build), tags.of_build(self._definition, build)
         with (
             report_step(report, "publish", name, f"adopt the item in {self._vsphere.library}"),
-            self._open_library() as library,
+            self._open_library(self._location, build) as library,
         ):
             item = library.item(name)
             if item is None:
@@ -76,17 +77,50 @@ class VsphereTarget:
             item = VsphereRelease(library, self._definition.description, expected, Phases(report, name)).mark(item)
         return self._new_publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
 
+    def distribute(self, publication: Publication, expected: tags.Tags, report: Reporter) -> Publication:
+        """Repair the notes of the item; NotFoundError if the definition's library does not have it."""
+        name, phases = full_name(publication), Phases(report, full_name(publication))
+        with self._open_library(self._location, publication) as library:
+            item = library.item(name)
+            if item is None:
+                raise gone_error(f"the library has no item {name}", library.where, publication.image)
+            refuse_foreign(library, item, publication.sha256)
+            item = VsphereRelease(library, self._definition.description, expected, phases).mark(item)
+        return replace(publication, locations=(ImageLocation(*self._location, item.id),), seconds=phases.seconds)
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
+        """Do nothing: whoever may read a library may use all of its items."""
+
     def inspect(self, publication: Publication) -> list[Finding]:
         """Check the name, notes and files of the publication's item."""
         location = publication.locations[0]
         label = f"{location.account}/{location.region} {location.id}"
         try:
-            with self._open_library(publication) as library:
+            with self._open_library(location.location, publication) as library:
                 return [Finding(label, *_inspect_item(library, library.by_id(location.id), publication))]
         except BakeryError as error:
             return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
+    def wanted_locations(self) -> Collection[Location]:
+        """The library."""
+        return (self._location,)
+
+    def channel_values(self, publication: Publication) -> Mapping[Location, str]:
+        """The ID of the version's item: the channel's item is a copy of it."""
+        return {location.location: location.id for location in publication.locations}
+
+    def read_channel(self, of: Versioned, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
+        """The channel's item, with the ID of the item that it is a copy of; its own ID if that one is gone."""
+        name, pointers = channels.item_name(of, channel), {}
+        for location in locations:
+            with self._open_library(location, of) as library:
+                if source := channels.find_source(library, name):
+                    pointers[location] = _new_pointer(location, name, source.id)
+        return pointers
+
+    def point(
+        self, publication: Publication, channel: str, locations: Collection[Location], report: Reporter
+    ) -> Mapping[Location, Pointer]:
         """Replace the channel's item by a copy of this version's; if that fails, the item does not change."""
         location = publication.locations[0]
         name = channels.item_name(publication, channel)
@@ -94,40 +128,46 @@ class VsphereTarget:
         text = notes.write(self._definition.description, _channel_tags(publication, channel))
         with (
             report_step(report, "promote", full_name(publication), f"copy to {name} in {location.region}"),
-            self._open_library(publication) as library,
+            self._open_library(location.location, publication) as library,
         ):
             version = library.by_id(location.id)
             if version is None:
                 raise NotFoundError(f"the item of {full_name(publication)} is gone", where=library.where)
             channels.move(library, name, version, text)
-        return (Pointer(location.account, location.region, name, number=0, value=location.id),)
+        return {location.location: _new_pointer(location.location, name, location.id)}
 
-    def unpoint(self, publication: Publication, channel: str) -> None:
-        """Remove the channel's item if it is a copy of this version's."""
-        with self._open_library(publication) as library:
-            channels.remove(library, channels.item_name(publication, channel), tags.of_publication(publication))
+    def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
+        """Remove the channel's item if it is a copy of one of these items."""
+        for location, sources in values.items():
+            with self._open_library(location, of) as library:
+                channels.remove(library, channels.item_name(of, channel), sources)
+
+    @property
+    def _location(self) -> Location:
+        return Location(self._vsphere.server, self._vsphere.library)
 
     @contextmanager
-    def _open_library(self, publication: Publication | None = None) -> Iterator[Library]:
-        """The definition's library, or the library of a publication."""
-        server, name = self._vsphere.server, self._vsphere.library
-        if publication:
-            location = publication.locations[0]
-            name = location.region
-            if location.account != server:
-                raise BakeryError(
-                    f"{full_name(publication)} is in the vCenter {location.account}",
-                    where=server,
-                    hint="the definition names another one by now: publish a new version there",
-                )
+    def _open_library(self, location: Location, of: Versioned) -> Iterator[Library]:
+        """The library at a location of this version."""
+        server = self._vsphere.server
+        if location.account != server:
+            raise BakeryError(
+                f"{full_name(of)} is in the vCenter {location.account}",
+                where=server,
+                hint="the definition names another one by now: publish a new version there",
+            )
         with connect(server, self._credentials) as vcenter:
-            yield Library(vcenter, name)
+            yield Library(vcenter, location.region)
 
     def _new_publication(
         self, of: Artifact | RemoteBuild, sha256: str, item: Item, seconds: dict[str, float]
     ) -> Publication:
-        location = ImageLocation(self._vsphere.server, self._vsphere.library, item.id)
+        location = ImageLocation(*self._location, item.id)
         return Publication(of.image, of.arch, of.version, sha256, "vsphere", (location,), seconds=seconds)
+
+
+def _new_pointer(location: Location, name: str, value: str) -> Pointer:
+    return Pointer(location.account, location.region, name, number=0, value=value)
 
 
 def _channel_tags(publication: Publication, channel: str) -> tags.Tags:

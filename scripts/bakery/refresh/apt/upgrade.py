@@ -29,6 +29,8 @@ KNOWN = re.compile(r"  (Installed|Candidate): (\S+)")
 VERSION = re.compile(r" (?:\*\*\*|   ) (\S+) -?\d+")
 OFFER = re.compile(r" {7,}-?\d+ (?P<uri>\S+) (?P<suite>\S+?)(?:/[^/ ]*)? .*Packages")
 NO_VERSION = "(none)"
+# The name of one package; apt also takes patterns and tasks. A version or an architecture may stand behind it.
+NAME = re.compile(r"([a-z0-9][a-z0-9.+-]+)(?::[a-z0-9-]+)?(?:=.*)?")
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,24 @@ def observe_dated(folder: Path, archives: Archives, date: datetime) -> tuple[dic
     return dated, upgrade
 
 
-def find_missing(folder: Path, archives: Archives, names: Sequence[str]) -> dict[str, str]:
-    """Names of packages that no archive of such an image has, each with a hint at a similar one, which may be empty."""
+def find_missing(folder: Path, archives: Archives, entries: Sequence[str]) -> dict[str, str]:
+    """Entries whose package no archive of such an image has, each with a hint at a similar one, which may be empty."""
+    names = {entry: match[1] for entry in entries if (match := NAME.fullmatch(entry))}
+    if not names:
+        return {}
     root = prepare_root(folder)
     sources = _require_sources(folder)
     states = archives.fetch_all([describe_request(source, root) for source in sources])
     listing, lists = _link_lists(root, sources, states, archives)
-    policies = parse_policies(root.run_apt("apt-cache", "policy", *names, sources=listing, lists=lists).stdout)
-    missing = [name for name in names if name not in policies]
+    asked = dict.fromkeys(names.values())
+    policies = parse_policies(root.run_apt("apt-cache", "policy", *asked, sources=listing, lists=lists).stdout)
+    missing = {entry: name for entry, name in names.items() if name not in policies}
     if not missing:
         return {}
     offered = root.run_apt("apt-cache", "pkgnames", sources=listing, lists=lists).stdout.split()
-    return {name: suggest(name, [offer for offer in offered if offer[0] == name[0]]) for name in missing}
+    return {
+        entry: suggest(name, [offer for offer in offered if offer[0] == name[0]]) for entry, name in missing.items()
+    }
 
 
 def _require_sources(folder: Path) -> tuple[Source, ...]:

@@ -9,9 +9,9 @@ from bakery.host import files, process
 from bakery.host.errors import BakeryError, OutageError
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive
-from bakery.refresh.archives import Failure, Request, explain_failure
+from bakery.refresh.archives import Archives, Failure, Request, explain_failure
 from bakery.refresh.dnf.repositories import NEGATIVE, Repository, render_section
-from bakery.refresh.dnf.root import Root
+from bakery.refresh.dnf.root import CACHE, Root
 
 LIST = "{name}-" + 16 * "[0-9a-f]" + "/repodata/repomd.xml"  # the list of an archive's lists
 NOTICES = "updateinfo"
@@ -59,6 +59,16 @@ FAILURES = (
     ),
     Failure("", "cannot be read", "see dnf's message"),
 )
+
+
+def fetch_lists(root: Root, archives: Archives) -> tuple[Archive, ...]:
+    """Bring the lists of all archives of an image into its root, for dnf to use; the state of each archive."""
+    if not root.repositories:
+        raise BakeryError("the image names no package archive", hint="add a repository to /etc/yum.repos.d")
+    states = archives.fetch_all([describe_request(repository, root) for repository in root.repositories])
+    for state in states:
+        archives.link_lists(state, root.folder / CACHE)
+    return states
 
 
 def describe_request(repository: Repository, root: Root) -> Request:

@@ -11,7 +11,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive, Update, Upgrade
 from bakery.refresh.archives import Archives
-from bakery.refresh.dnf.metadata import FAILED, describe_request, has_advisories, read_list
+from bakery.refresh.dnf.metadata import FAILED, fetch_lists, has_advisories, read_list
 from bakery.refresh.dnf.root import CACHE, Root, prepare_root
 from bakery.refresh.dnf.versions import version_key
 
@@ -81,14 +81,9 @@ class Knowledge:
 def observe_updates(folder: Path, archives: Archives) -> tuple[tuple[Archive, ...], Upgrade]:
     """The archives of an image whose package database is unpacked, and the upgrade that they have for it."""
     root = prepare_root(folder)
-    if not root.repositories:
-        raise BakeryError("the image names no package archive", hint="add a repository to /etc/yum.repos.d")
-    states = archives.fetch_all([describe_request(repository, root) for repository in root.repositories])
-    cache = root.folder / CACHE
-    for state in states:
-        archives.link_lists(state, cache)
+    states = fetch_lists(root, archives)
     transaction = _solve_upgrade(root)
-    classified = frozenset(one.name for one in root.repositories if has_advisories(read_list(cache, one)))
+    classified = frozenset(one.name for one in root.repositories if has_advisories(read_list(root.folder / CACHE, one)))
     knowledge = Knowledge(root.architecture, _list_installed(root), _list_notices(root), classified)
     return states, describe_upgrade(transaction, _list_newest(root), knowledge)
 

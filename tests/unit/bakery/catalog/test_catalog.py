@@ -274,7 +274,7 @@ class TestChannels:
         won = catalog.move(second, "stable", "", before)
         for stale in (before, None):
             with pytest.raises(ConflictError, match="channel stable of web was moved by another run"):
-                catalog.move(first, "stable", "", stale)
+                catalog.move(first, "stable", "again", stale)
         assert catalog.channel(*WEB, "stable") == won
 
     def test_many_movers(self, catalog: Catalog) -> None:

@@ -57,7 +57,7 @@ def by_heads(catalog: Catalog) -> Answers:
     current = catalog.current_heads()
     names = [name.removesuffix(f"@{ARCH}") for name in current.images]
     return {
-        image: (current.newest(image, ARCH, "1.0"), current.channel(image, ARCH, "stable"))
+        image: (current.newest(image, ARCH, "1.0"), current.last_entry(image, ARCH, "stable"))
         for image in names
         if current.has(image, ARCH, "1.0")
     }

@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +95,7 @@ class FakeVault:
         self._runner = runner
 
     def engines(self) -> dict[str, str]:
+        self._runner.examined.append("engines of Vault")
         return {"secret/": "kv-v2", "aws/": "aws"}
 
     def may_read(self, path: str) -> bool:
@@ -124,7 +125,7 @@ class CliRunner:
     files: dict[str, tuple[File, ...]] = field(default_factory=dict)  # of the disk of an image
     broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"; and tools, logins, paths in Vault
     secrets: dict[str, str] = field(default_factory=dict)  # values in Vault by path, where they matter
-    examined: list[str] = field(default_factory=list)  # tools and logins that a run looked at before it began
+    examined: list[str] = field(default_factory=list)  # tools, logins, engines that a run looked at before it began
     failing_checks: set[str] = field(default_factory=set)  # images that fail their tests
     base_name: str = "debian bookworm"  # of what has no parent
     seconds: dict[str, float] = field(default_factory=dict)  # that a step says it took: "bake web"
@@ -292,10 +293,11 @@ class CliRunner:
 
         return noted
 
-    def require_tool(self, _: Project, name: str) -> None:
-        self.examined.append(name)
-        if name in self.broken:
-            raise BakeryError(f"{name} is not on PATH", hint="run 'make setup'")
+    def find_faults(self, _: Project, names: Iterable[str]) -> Iterator[tuple[str, BakeryError]]:
+        for name in names:
+            self.examined.append(name)
+            if name in self.broken:
+                yield name, BakeryError(f"{name} is not on PATH", hint="run 'make setup'")
 
     def try_login(self, _: ImageDefinition, credentials: Mapping[str, str]) -> None:
         login = f"login with {credentials.get('path', 'the environment')}"

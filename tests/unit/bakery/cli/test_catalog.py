@@ -102,8 +102,11 @@ def test_channels_move_and_come_back(bakery: CliRunner) -> None:
     bakery.line()
     bakery.edit("web", "hello", "goodbye")
     bakery.line()
-    assert bakery("promote", "web", "1.0.0", "old", "--reason", "keep it").out == "web old -> 1.0.0 (1 pointer)\n"
-    assert bakery("rollback", "web", "stable").out == "web stable -> 1.0.0 (1 pointer)\n"
+    assert (
+        bakery("promote", "web", "1.0.0", "old", "--new", "--reason", "keep it").out
+        == "web old -> 1.0.0 (1 pointer, held)\n"
+    )
+    assert bakery("rollback", "web", "stable").out == "web stable -> 1.0.0 (1 pointer, held)\n"
     assert [row[3] for row in rows(bakery("catalog", "web").out)] == ["old,stable", "-"]
     history = bakery.catalog.history("web", "x86_64", "stable")
     assert [(entry.version, entry.reason) for entry in history] == [

@@ -38,7 +38,7 @@ def bake_again(versions: CliRunner) -> None:
 
 
 def test_show_says_what_a_version_is(versions: CliRunner) -> None:
-    versions("promote", "web", "1.0.0", "old")
+    versions("promote", "web", "1.0.0", "old", "--new")
     answer = versions("show", "web@old")
     assert (answer.code, answer.err) == (0, "")
     rows = {line[:12].strip(): line[12:] for line in answer.out.splitlines()[1:]}

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from bakery.engine import toolbox
+from bakery.engine.tool_checks import find_faults
 from bakery.host.errors import BakeryError
 from bakery.machine import network, qemu
 from doubles.aws.client import StandIn
 from doubles.programs import Programs
 from unit.bakery.cli.cli_runner import CliRunner
 
-PLUGINS = "\n".join(f"echo /plugins/{name}_v1.2.3_x5.0" for name in ("packer-plugin-qemu", "packer-plugin-ansible"))
+PLUGINS = "\n".join(f"echo /plugins/{name}_v1.2.3_x5.0" for name in toolbox.PLUGINS)
 PYTHON = 'case "$2" in *ansible*) echo 2.19.14;; *boto3*) echo 1.44.5;; *) echo App loads;; esac'
 
 
@@ -28,7 +30,8 @@ def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     tools = ("syft", "grype", "apt-get", "dnf", "rpm", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform")
     for name in tools:
         found.shell(name, f"echo {name} 7.2.0; echo more")
-    found.shell("packer", f'case "$1" in version) echo Packer v1.2.3;; *) {PLUGINS};; esac')
+    calls = tmp_path / "packer-calls"
+    found.shell("packer", f'echo $* >> {calls}; case "$1" in version) echo Packer v1.2.3;; *) {PLUGINS};; esac')
     (tmp_path / "programs" / "syft").unlink()
     found.shell("python", PYTHON)
     bakery.monkeypatch.setattr(sys, "executable", str(found.folder / "python"))
@@ -135,6 +138,35 @@ def test_a_plugin_that_packer_does_not_load(bakery: CliRunner, programs: Program
     programs.shell("packer", "echo Packer v1.2.3")
     found = findings(bakery, "bake")["packer-plugin-qemu"]
     assert (found["answer"], found["hint"]) == ("", "Packer does not load packer-plugin-qemu: run 'make setup'")
+
+
+def test_packer_is_asked_once_for_all_plugins(bakery: CliRunner, programs: Programs, tmp_path: Path) -> None:
+    assert {name for name in findings(bakery, "bake") if name.startswith("packer-plugin")} == set(toolbox.PLUGINS)
+    assert list(find_faults(bakery.project, toolbox.PLUGINS)) == []
+    assert (tmp_path / "packer-calls").read_text().count("plugins installed") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "hint"),
+    [
+        ("BAKERY_SSH_TIMEOUT", "soon", "BAKERY_SSH_TIMEOUT is 'soon', not a duration"),
+        ("BAKERY_GUEST_PORTS", "all", "'all' in BAKERY_GUEST_PORTS is no port"),
+    ],
+)
+def test_a_setting_that_bakes_would_refuse(
+    bakery: CliRunner, programs: Programs, variable: str, value: str, hint: str
+) -> None:
+    bakery.monkeypatch.setenv(variable, value)
+    assert findings(bakery, "bake")["settings"]["hint"].startswith(hint)
+
+
+def test_a_folder_that_bakes_would_refuse(bakery: CliRunner, programs: Programs) -> None:
+    (found,) = [
+        one
+        for one in json.loads(bakery("doctor", "bake", "--workspace", "my work", "--json").out)
+        if one["tool"] == "settings"
+    ]
+    assert "Packer's plugins cannot work in a folder with spaces" in found["hint"]
 
 
 def test_a_tool_that_does_not_work(bakery: CliRunner, programs: Programs) -> None:

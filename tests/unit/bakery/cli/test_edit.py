@@ -83,3 +83,15 @@ def test_a_link_stays_a_link(bakery: CliRunner) -> None:
     assert bakery("bump", "web").code == 0
     assert file.is_symlink()
     assert 'version: "1.1"' in real.read_text()
+
+
+@pytest.mark.parametrize("arguments", [("add", "web", "jq"), ("remove", "web", "nginx"), ("bump", "web")])
+def test_a_definition_with_settings_of_clouds_is_edited(bakery: CliRunner, arguments: tuple[str, ...]) -> None:
+    path = bakery.project.definitions / "web.yaml"
+    if arguments[0] == "remove":
+        bakery("add", "web", "nginx")
+    bakery.edit("web", "targets: [local]", "targets: [local, aws]\ndistribution: {aws: {regions: [eu-west-1]}}")
+    before = path.read_text()
+    answer = bakery(*arguments)
+    assert (answer.code, "error" in answer.err) == (0, False)
+    assert path.read_text() != before

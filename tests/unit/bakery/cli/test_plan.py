@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -106,7 +106,15 @@ def test_a_revoked_version_is_the_reason(bakery: CliRunner) -> None:
     bakery.line()
     assert bakery("rollback", "web", "stable").code == 0
     assert bakery("revoke", "web", "1.0.1", "--reason", "CVE-2026-1234").code == 0
-    assert rows(bakery("plan").out)[1] == ["web", "bake", "1.0.0 -> 1.0.2", "1.0.1 was revoked: CVE-2026-1234"]
+    reason = "paused: 1.0.1 was made from these inputs, and revoked: CVE-2026-1234"
+    assert rows(bakery("plan").out)[1] == ["web", "pause", "1.0.0", reason]
+    answer = bakery("run", "web")
+    assert answer.code == 1
+    assert f"error: web is {reason}\n" in answer.err
+    assert "'bakery run --rebuild web'" in answer.err
+    bakery.baked_at = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    assert bakery("run", "web", "--rebuild").code == 0
+    assert bakery.states("web") == {"1.0.0": "complete", "1.0.1": "revoked", "1.0.2": "complete"}
 
 
 def test_all_mistakes_of_what_is_due(bakery: CliRunner) -> None:

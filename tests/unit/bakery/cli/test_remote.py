@@ -25,12 +25,22 @@ from bakery.machine.held_disk import HeldDisk
 from bakery.model import documents
 from bakery.model.contents import ROOT_ARCHIVE
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Check, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase, Verdict
+from bakery.model.documents import (
+    Check,
+    ImageLocation,
+    Location,
+    Pointer,
+    Publication,
+    RemoteBuild,
+    VendorBase,
+    Verdict,
+)
 from bakery.model.inputs import remote_base
 from bakery.model.naming import full_name
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion, Versioned
 from bakery.signing import open_keyring, save_signed
+from doubles.channels import DictTarget
 from unit.bakery.cli.cli_runner import CliRunner
 from unit.bakery.signed_documents import seal, unseal
 
@@ -64,6 +74,7 @@ class Cloud:
     newest: str = "ami-a"  # of the vendor
     asked: int = 0  # for the newest of the vendor
     disk: bytes = b"a disk"  # the beginning of every image there
+    pointers: DictTarget = field(default_factory=lambda: DictTarget([Location("123456789012", "eu-central-1")]))
     dirt: list[str] = field(default_factory=list)  # what rules find on it
     reads: list[ReadRequest] = field(default_factory=list)  # of images there
     seen: list[bytes] = field(default_factory=list)  # the beginning of the raw disks that rules looked at
@@ -126,9 +137,20 @@ class Cloud:
     def inspect(self, _publication: Publication) -> list[Finding]:
         return []
 
-    def point(self, publication: Publication, channel: str, _report: Any) -> tuple[Pointer, ...]:
+    def wanted_locations(self) -> Collection[Location]:
+        return self.pointers.wanted
+
+    def channel_values(self, publication: Publication) -> Mapping[Location, str]:
+        return self.pointers.channel_values(publication)
+
+    def read_channel(self, of: Any, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
+        return self.pointers.read_channel(of, channel, locations)
+
+    def point(
+        self, publication: Publication, channel: str, locations: Collection[Location], report: Any
+    ) -> Mapping[Location, Pointer]:
         self.bakery.begin(f"point {channel} at {publication.version}")
-        return ()
+        return self.pointers.point(publication, channel, locations, report)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def test_a_version_is_revoked_for_good(two: CliRunner) -> None:
     answer = two("promote", "web", "1.0.0", "stable")
     assert answer.code == 1
     assert "error: web 1.0.0 is revoked: only a complete version can be promoted\n  CVE-2026-1234\n" in answer.err
-    assert "never pointed at another version that is still complete" in two("rollback", "web", "stable").err
+    assert "never pointed at a version before 1.0.1 that is still complete" in two("rollback", "web", "stable").err
 
 
 def test_what_a_channel_points_at_is_moved_first(two: CliRunner) -> None:
@@ -44,6 +44,7 @@ def test_a_revoked_version_is_never_published_again(two: CliRunner) -> None:
     answer = two("publish", "web")
     assert (answer.code, two.did) == (1, [])
     assert "error: web 1.0.1 was revoked: leaks\n" in answer.err
+    two.edit("web", "goodbye", "hello again")
     assert [(record.version, record.state) for record in two.line("web")] == [("1.0.2", "complete")]
     assert two.states("web")["1.0.1"] == "revoked"
 

@@ -12,6 +12,7 @@ import pytest
 
 from bakery.bake.request import BakeRequest
 from bakery.catalog import Catalog, Record
+from bakery.engine.steps import distribute_version
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError
 from bakery.host.events import Event
@@ -275,7 +276,7 @@ class TestPublishOnly:
         bakery.edit("web", "channel: stable", "channel: stable\ntags: {team: shop}")
         assert "publish  1.0.0    tags changed: team" in bakery("plan").out
         (record,) = bakery.line()
-        assert (bakery.did, record.version, record.tags) == (["publish web"], "1.0.0", {"team": "shop"})
+        assert (bakery.did, record.version, record.tags) == ([], "1.0.0", {"team": "shop"})
         assert bakery.line() == []
 
     def test_a_new_target_and_region_publish_without_a_bake(self, bakery: CliRunner) -> None:
@@ -289,13 +290,25 @@ class TestPublishOnly:
         assert bakery.did == ["publish web"]
 
     def test_a_disk_that_is_elsewhere(self, bakery: CliRunner) -> None:
+        """Only a target that never had the version takes it from the workspace."""
         bakery.line()
         bakery.edit("web", "channel: stable", "channel: stable\ntags: {team: shop}")
         (bakery.folder("web", "1.0.0") / "artifact.json").unlink()
+        (record,) = bakery.line()
+        assert record.tags == {"team": "shop"}
+        aws = "targets: [local, aws]\ndistribution: {aws: {regions: [eu-west-1]}}"
+        bakery.edit("web", "targets: [local]", aws)
         with pytest.raises(
             NotFoundError, match=r"web-1\.0\.0-x86_64 is not complete in this workspace: qemu missing"
         ) as caught:
             bakery.line()
+        assert "'bakery run --rebuild web'" in caught.value.hint
+
+    def test_a_disk_that_is_lost(self, bakery: CliRunner) -> None:
+        (_, record) = bakery.line()
+        (bakery.project.store / record.publications[0].locations[0].id).unlink()
+        with pytest.raises(NotFoundError, match=r"the store has no disk of web-1\.0\.0") as caught:
+            distribute_version(bakery.session(), "web", "1.0.0", follow=True)
         assert "'bakery run --rebuild web'" in caught.value.hint
 
 

@@ -1,6 +1,7 @@
 """Channels move at all targets or at none, and the catalog has the last word."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,37 +9,16 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog, ChannelEntry, Record, open_store
+from bakery.catalog.store import FolderStore
 from bakery.clouds.target import Finding
 from bakery.engine import channels
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
-from bakery.host.events import Reporter, silent
-from bakery.model.documents import Pointer, Publication
+from bakery.model.documents import ImageLocation, Location, Publication
+from bakery.model.version import ImageVersion
 from bakery.signing import Keyring
+from doubles.channels import DictTarget, open_channel
 
-
-class FakeTarget:
-    """Points a dict's keys at versions; fails at the versions in `broken`."""
-
-    def __init__(self) -> None:
-        self.pointers: dict[str, str] = {}
-        self.findings: list[Finding] = []
-        self.broken: set[str] = set()
-        self.moves: list[str] = []
-
-    def inspect(self, publication: Publication) -> list[Finding]:
-        return self.findings
-
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        if publication.version in self.broken:
-            raise BakeryError(f"cannot point at {publication.version}")
-        if self.pointers.get(channel) != publication.version:
-            self.moves.append(publication.version)
-        self.pointers[channel] = publication.version
-        return (Pointer("1", publication.target, channel, 0, publication.version),)
-
-    def unpoint(self, publication: Publication, channel: str) -> None:
-        del self.pointers[channel]
-        self.moves.append("")
+HERE = Location("1", "eu")
 
 
 Targets = dict[str, Any]
@@ -46,7 +26,7 @@ Targets = dict[str, Any]
 
 @pytest.fixture
 def targets() -> Targets:
-    return {"local": FakeTarget(), "aws": FakeTarget()}
+    return {"local": DictTarget([HERE]), "aws": DictTarget([HERE])}
 
 
 @pytest.fixture
@@ -66,7 +46,8 @@ def complete(catalog: Catalog) -> Complete:
             "web", "x86_64", "1.0", str(len(catalog.versions("web", "x86_64"))), {}, "builder", "bake-private"
         )
         publications = tuple(
-            Publication("web", "x86_64", reserved.version, "0" * 64, name, ()) for name in ("local", "aws")
+            Publication("web", "x86_64", reserved.version, "0" * 64, name, (ImageLocation(*HERE, reserved.version),))
+            for name in ("local", "aws")
         )
         return catalog.revise(replace(reserved, state="complete", publications=publications))
 
@@ -74,21 +55,21 @@ def complete(catalog: Catalog) -> Complete:
 
 
 def _promote(catalog: Catalog, record: Record, targets: Targets) -> ChannelEntry:
-    return channels.promote(catalog, record, "stable", "", targets, silent)
+    return channels.promote(open_channel(catalog, targets), record, "", is_new=True)
 
 
 def _rollback(catalog: Catalog, targets: Targets) -> ChannelEntry:
-    return channels.rollback(catalog, "web", "x86_64", "stable", "", targets, silent)
+    return channels.rollback(open_channel(catalog, targets), "")
 
 
 def _pointers(targets: Targets) -> list[str | None]:
-    return [target.pointers.get("stable") for target in targets.values()]
+    return [target.pointers.get(("stable", HERE)) for target in targets.values()]
 
 
 def test_promote(catalog: Catalog, complete: Complete, targets: Targets) -> None:
     entry = _promote(catalog, complete(), targets)
     assert entry == catalog.channel("web", "x86_64", "stable")
-    assert [pointer.region for pointer in entry.pointers] == ["local", "aws"]
+    assert [pointer.value for pointer in entry.pointers] == ["1.0.0", "1.0.0"]
     assert _pointers(targets) == ["1.0.0", "1.0.0"]
 
 
@@ -98,18 +79,10 @@ def test_promote_again_is_nothing(catalog: Catalog, complete: Complete, targets:
     assert len(catalog.history("web", "x86_64", "stable")) == 1
 
 
-def test_promote_again_repairs_pointers(catalog: Catalog, complete: Complete, targets: Targets) -> None:
-    record = complete()
-    _promote(catalog, record, targets)
-    targets["aws"].pointers["stable"] = "moved by hand"
-    _promote(catalog, record, targets)
-    assert _pointers(targets) == ["1.0.0", "1.0.0"]
-
-
 @pytest.mark.parametrize("channel", ["Stable", "../stable", "a", "1.0.0", ""])
-def test_bad_names(catalog: Catalog, complete: Complete, targets: Targets, channel: str) -> None:
+def test_bad_names(channel: str) -> None:
     with pytest.raises(UsageError, match="is not a channel name"):
-        channels.promote(catalog, complete(), channel, "", targets, silent)
+        channels.require_name(channel)
 
 
 @pytest.mark.parametrize("state", ["reserved", "revoked", "retired"])
@@ -129,50 +102,72 @@ def test_only_what_is_published_at_every_target(catalog: Catalog, complete: Comp
 
 def test_only_what_can_be_used(catalog: Catalog, complete: Complete, targets: Targets) -> None:
     targets["aws"].findings = [Finding("eu", "correct"), Finding("us", "missing", "no such image")]
-    with pytest.raises(BakeryError, match="1 of 2 checks failed") as caught:
+    with pytest.raises(BakeryError, match="cannot be used everywhere: 1 checks failed") as caught:
         _promote(catalog, complete(), targets)
     assert caught.value.detail == "us: missing: no such image"
     assert _pointers(targets) == [None, None]
 
 
 def test_first_step_fails_at_the_second_target(catalog: Catalog, complete: Complete, targets: Targets) -> None:
-    targets["aws"].broken = {"1.0.0"}
-    with pytest.raises(BakeryError, match="cannot point") as caught:
+    targets["aws"].refusing = {HERE}
+    with pytest.raises(BakeryError, match="cannot write in eu") as caught:
         _promote(catalog, complete(), targets)
-    assert caught.value.detail == "local: restored to nothing"
+    assert caught.value.detail == "local: restored to nothing\naws: restored to nothing"
     assert _pointers(targets) == [None, None]
     assert catalog.channel("web", "x86_64", "stable") is None
+    assert catalog.channels("web", "x86_64") == []
 
 
 def test_later_step_fails_at_the_second_target(catalog: Catalog, complete: Complete, targets: Targets) -> None:
     _promote(catalog, complete(), targets)
-    targets["aws"].broken = {"1.0.1"}
-    with pytest.raises(BakeryError, match="cannot point") as caught:
+    targets["aws"].refusing = {HERE}
+    with pytest.raises(BakeryError, match="cannot write in eu") as caught:
         _promote(catalog, complete(), targets)
-    assert caught.value.detail == "local: restored to 1.0.0"
+    assert caught.value.detail == "local: restored to 1.0.0\naws: restored to 1.0.0"
     assert _pointers(targets) == ["1.0.0", "1.0.0"]
-    assert targets["local"].moves == ["1.0.0", "1.0.1", "1.0.0"]
+    assert targets["local"].writes == [(HERE, "1.0.0"), (HERE, "1.0.1"), (HERE, "1.0.0")]
 
 
 def test_what_cannot_be_put_back_is_said(catalog: Catalog, complete: Complete, targets: Targets) -> None:
+    """The next run puts it back."""
     _promote(catalog, complete(), targets)
-    targets["aws"].broken = {"1.0.1"}
-    targets["local"].broken = {"1.0.0"}
+    record = complete()
+    targets["aws"].refusing = {HERE}
+    point = targets["local"].point
+
+    def refuse_old(publication: Publication, *arguments: Any) -> Any:
+        if publication.version == "1.0.0":
+            raise BakeryError("cannot point at 1.0.0")
+        return point(publication, *arguments)
+
+    targets["local"].point = refuse_old
     with pytest.raises(BakeryError) as caught:
-        _promote(catalog, complete(), targets)
-    assert caught.value.detail == "local: NOT restored: cannot point at 1.0.0: "
+        _promote(catalog, record, targets)
+    assert "local: NOT restored to 1.0.0: cannot point at 1.0.0" in caught.value.detail
+    targets["local"].point, targets["aws"].refusing = point, set()
+    _rollback_or_nothing(catalog, targets)
+    assert len(set(_pointers(targets))) == 1
+
+
+def _rollback_or_nothing(catalog: Catalog, targets: Targets) -> None:
+    """Roll back; the first version of a channel has none before it."""
+    with suppress(BakeryError):
+        _rollback(catalog, targets)
 
 
 def test_an_interrupt_puts_back(catalog: Catalog, complete: Complete, targets: Targets) -> None:
     _promote(catalog, complete(), targets)
-    targets["aws"].point = _interrupt
+    record, point = complete(), targets["aws"].point
+
+    def interrupt(publication: Publication, *arguments: Any) -> Any:
+        if publication.version == "1.0.1":
+            raise KeyboardInterrupt
+        return point(publication, *arguments)
+
+    targets["aws"].point = interrupt
     with pytest.raises(KeyboardInterrupt):
-        _promote(catalog, complete(), targets)
+        _promote(catalog, record, targets)
     assert _pointers(targets) == ["1.0.0", "1.0.0"]
-
-
-def _interrupt(*_: object) -> tuple[Pointer, ...]:
-    raise KeyboardInterrupt
 
 
 def test_a_lost_race(catalog: Catalog, complete: Complete, targets: Targets, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,9 +176,9 @@ def test_a_lost_race(catalog: Catalog, complete: Complete, targets: Targets, mon
     ours, theirs = complete(), complete()
     move = catalog.move
 
-    def beaten(record: Record, channel: str, reason: str, before: ChannelEntry | None, pointers: Any) -> ChannelEntry:
+    def beaten(record: Record, channel: str, reason: str, before: ChannelEntry | None, *rest: Any, **more: Any) -> Any:
         move(theirs, channel, "theirs", before, ())
-        return move(record, channel, reason, before, pointers)
+        return move(record, channel, reason, before, *rest, **more)
 
     monkeypatch.setattr(catalog, "move", beaten)
     with pytest.raises(ConflictError, match="moved by another run") as caught:
@@ -193,14 +188,14 @@ def test_a_lost_race(catalog: Catalog, complete: Complete, targets: Targets, mon
 
 
 def test_a_lost_answer(catalog: Catalog, complete: Complete, targets: Targets, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The entry was written, its repetition was refused: that is a success."""
-    move = catalog.move
+    """The entry was written, and its repetition refused: that is a success."""
+    create = FolderStore.create
 
-    def twice(*arguments: Any) -> ChannelEntry:
-        move(*arguments)
-        return move(*arguments)
+    def create_twice(store: FolderStore, key: str, data: bytes) -> bool:
+        create(store, key, data)
+        return create(store, key, data)
 
-    monkeypatch.setattr(catalog, "move", twice)
+    monkeypatch.setattr(FolderStore, "create", create_twice)
     assert _promote(catalog, complete(), targets).version == "1.0.0"
     assert _pointers(targets) == ["1.0.0", "1.0.0"]
 
@@ -208,18 +203,20 @@ def test_a_lost_answer(catalog: Catalog, complete: Complete, targets: Targets, m
 def test_a_catalog_that_went_away(
     catalog: Catalog, complete: Complete, targets: Targets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whether the entry was written is unknown, so nothing is put back; the next run finishes the move."""
     _promote(catalog, complete(), targets)
-    record, before = complete(), catalog.channel("web", "x86_64", "stable")
+    record = complete()
 
-    def gone(*_: object) -> ChannelEntry:
-        monkeypatch.setattr(catalog, "channel", gone)
+    def fail(*_: object, **__: object) -> ChannelEntry:
         raise BakeryError("the catalog cannot be reached")
 
-    monkeypatch.setattr(catalog, "move", gone)
-    with pytest.raises(BakeryError, match="cannot be reached"):
-        _promote(catalog, record, targets)
-    assert before
-    assert _pointers(targets) == [before.version, before.version]
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog, "move", fail)
+        patch.setattr(catalog, "end_move", fail)
+        with pytest.raises(BakeryError, match="cannot be reached"):
+            _promote(catalog, record, targets)
+    assert _promote(catalog, record, targets).version == "1.0.1"
+    assert _pointers(targets) == ["1.0.1", "1.0.1"]
 
 
 def test_rollback(catalog: Catalog, complete: Complete, targets: Targets) -> None:
@@ -242,5 +239,64 @@ def test_rollback_without_a_past(catalog: Catalog, complete: Complete, targets: 
     with pytest.raises(NotFoundError, match="web has no channel stable"):
         _rollback(catalog, targets)
     _promote(catalog, complete(), targets)
-    with pytest.raises(BakeryError, match="never pointed at another version"):
+    with pytest.raises(BakeryError, match=r"never pointed at a version before 1\.0\.0"):
         _rollback(catalog, targets)
+
+
+def test_rollback_twice_goes_further_back(catalog: Catalog, complete: Complete, targets: Targets) -> None:
+    """It never goes forward again: the version that was rolled back may be bad."""
+    for record in (complete(), complete(), complete()):
+        _promote(catalog, record, targets)
+    assert [_rollback(catalog, targets).version for _ in range(2)] == ["1.0.1", "1.0.0"]
+    with pytest.raises(BakeryError, match="never pointed at a version before"):
+        _rollback(catalog, targets)
+
+
+class TestHold:
+    @pytest.fixture
+    def rolled_back(self, catalog: Catalog, complete: Complete, targets: Targets) -> None:
+        for record in (complete(), complete()):
+            _promote(catalog, record, targets)
+        assert _rollback(catalog, targets).held
+
+    def _follow(self, catalog: Catalog, record: Record, targets: Targets) -> ChannelEntry:
+        return channels.follow(open_channel(catalog, targets), record, "published")
+
+    @pytest.mark.usefixtures("rolled_back")
+    def test_no_run_moves_it(self, catalog: Catalog, complete: Complete, targets: Targets) -> None:
+        entry = self._follow(catalog, complete(), targets)
+        assert (entry.version, entry.held) == ("1.0.0", True)
+        assert _pointers(targets) == ["1.0.0", "1.0.0"]
+
+    @pytest.mark.usefixtures("rolled_back")
+    def test_a_release_ends_it(self, catalog: Catalog, complete: Complete, targets: Targets) -> None:
+        entry = channels.release(open_channel(catalog, targets), "fixed")
+        assert (entry.version, entry.held, entry.reason) == ("1.0.0", False, "fixed")
+        assert channels.release(open_channel(catalog, targets), "again") == entry
+        assert self._follow(catalog, complete(), targets).version == "1.0.2"
+
+    @pytest.mark.usefixtures("rolled_back")
+    def test_a_promotion_of_the_newest_ends_it(self, catalog: Catalog, complete: Complete, targets: Targets) -> None:
+        newest = complete()
+        assert _promote(catalog, catalog.record(ImageVersion("web", "x86_64", "1.0.1")), targets).held
+        assert not _promote(catalog, newest, targets).held
+
+
+def test_a_mistyped_channel(catalog: Catalog, complete: Complete, targets: Targets) -> None:
+    record = complete()
+    _promote(catalog, record, targets)
+    with pytest.raises(UsageError, match="web has no channel stabel") as caught:
+        channels.promote(open_channel(catalog, targets, "stabel"), record, "")
+    assert caught.value.hint == "did you mean 'stable'?; --new makes a new one"
+
+
+def test_delete(catalog: Catalog, complete: Complete, targets: Targets) -> None:
+    record = complete()
+    _promote(catalog, record, targets)
+    assert channels.delete(open_channel(catalog, targets), "unused").version == ""
+    assert _pointers(targets) == [None, None]
+    assert catalog.channels("web", "x86_64") == []
+    catalog.revoke(record, "no channel points at it")
+    with pytest.raises(NotFoundError, match="has no channel stable"):
+        channels.delete(open_channel(catalog, targets), "")
+    assert _promote(catalog, complete(), targets).number == 2

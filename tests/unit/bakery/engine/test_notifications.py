@@ -10,8 +10,10 @@ import pytest
 
 from bakery.engine import channels, notices, refresh
 from bakery.engine.notifications import LONGEST, VARIABLE, Notifier, make_notice
+from bakery.host.errors import OutageError
 from bakery.host.events import Event
 from bakery.host.parallel import Outcome
+from bakery.host.vault import Vault
 from bakery.model.documents import DatabaseState, Severity, VulnerabilitySummary, dump
 from bakery.model.observations import Upgrade
 from bakery.model.version import ImageVersion
@@ -91,7 +93,7 @@ def test_an_interrupted_publish_is_told_by_the_one_that_moves_the_channel(
 ) -> None:
     bakery.line("base")
     with monkeypatch.context() as patch:
-        patch.setattr(channels, "promote", lambda *_: 1 / 0)
+        patch.setattr(channels, "follow", lambda *_: 1 / 0)
         assert bakery("run", "web").code == 3
     assert bakery.states("web") == {"1.0.0": "complete"}
     assert bakery("publish", "web").code == 0
@@ -113,6 +115,39 @@ def test_a_failure_pauses_once(bakery: CliRunner, subscriber: Chat) -> None:
 
 def test_what_says_nothing_about_the_image_is_no_notice(bakery: CliRunner, subscriber: Chat) -> None:
     assert bakery("publish", "base").code == 1
+    assert published(subscriber) == []
+
+
+def test_what_stops_a_run_before_it_begins(bakery: CliRunner, subscriber: Chat) -> None:
+    """A notice for each image whose definition is wrong, and one for all else, whatever the number of images."""
+    bakery.edit("base", "tests: [base]", "tests: [none]\nmax_failures: 2")
+    bakery.broken = {"syft"}
+    for _ in range(2):
+        assert bakery("run").code == 64
+    nothing = ("stopped", "nothing was begun for base, web: syft is not on PATH")
+    failed = ("failed", "base: check failed: no test named 'none'")
+    paused = ("paused", "base is paused after 2 failures with the same inputs")
+    assert titles(subscriber) == [failed, nothing, failed, paused, nothing]
+    assert published(subscriber)[1] == {
+        "kind": "stopped",
+        "image": "*",
+        "arch": "",
+        "version": "",
+        "text": f"{nothing[1]}\nsyft is not on PATH (run 'make setup')\n  needed by base, web",
+        "details": ["syft is not on PATH (run 'make setup')", "  needed by base, web"],
+        "schema": "bakery/notice/1",
+    }
+
+
+def test_a_run_that_an_outage_stops_is_no_notice(
+    bakery: CliRunner, subscriber: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise OutageError("Vault is sealed")
+
+    bakery.edit("web", "tests: [base]", "secrets: {page: {path: secret/data/web, key: page}}\ntests: [base]")
+    monkeypatch.setattr(Vault, "login", fail)
+    assert bakery("run").code == 75
     assert published(subscriber) == []
 
 

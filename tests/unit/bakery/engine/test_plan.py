@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog import Failure, Record
+from bakery.catalog.record import ChannelEntry, Failure, Move, Record
 from bakery.clouds.definitions import Definition
 from bakery.engine import plan
 from bakery.engine.plan import Action, Plan
@@ -50,13 +50,22 @@ class FakeInputs:
     inputs: dict[str, dict[str, str]] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
     latest: dict[str, Record] = field(default_factory=dict)  # where not the newest complete version is
-    heads: dict[str, str] = field(default_factory=dict)  # of the images' channels
+    heads: dict[str, ChannelEntry] = field(default_factory=dict)  # of the images' channels
+    moves: dict[str, Move] = field(default_factory=dict)
     observations: list[Observation] = field(default_factory=list)
     failures: dict[str, list[Failure]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def inputs_of(self, found: ImageDefinition, base: str) -> Mapping[str, str]:
         return {"var:nginx.port": "8080"} | self.inputs.get(found.name, {}) | {"base": base}
+
+    def head_of(self, found: ImageDefinition) -> ChannelEntry | None:
+        return self.heads.get(found.name)
+
+    def point(self, version: str, *, held: bool = False, reason: str = "") -> None:
+        """Point the channel stable of web at a version."""
+        at = "2026-01-31T12:00:00+00:00"
+        self.heads["web"] = ChannelEntry("web", "x86_64", "stable", 0, version, at, "ada", reason, held=held)
 
     def newest_of(self, found: ImageDefinition) -> Record | None:
         self.asked.append(found.name)
@@ -91,7 +100,7 @@ class FakeInputs:
     def plan(self, *images: ImageDefinition, now: datetime = NOW, rebuilds: Collection[str] = ()) -> Plan:
         observations = Observations(observations=tuple(self.observations)).by_version
         world = plan.World(now, observations, rebuilds=dict.fromkeys(rebuilds, NOW), failures=self.failures)
-        lookups = plan.Lookups(self.newest_of, self.latest_of, lambda found: self.heads.get(found.name, ""))
+        lookups = plan.Lookups(self.newest_of, self.latest_of, self.head_of, lambda found: self.moves.get(found.name))
         return plan.plan(images, lookups, self.inputs_of, world)
 
 
@@ -428,6 +437,26 @@ class TestDueSince:
         assert only(world.plan(image())).due_since == ""
 
 
+class TestEncryption:
+    @pytest.fixture
+    def keyed(self) -> ImageDefinition:
+        settings = {"regions": ["eu-central-1"], "kms_alias": "bakery"}
+        return image(targets=["local", "aws"], distribution={"aws": settings})
+
+    def test_another_key_takes_new_images(self, world: FakeInputs, keyed: ImageDefinition) -> None:
+        """An image keeps the key that it was made with, or none."""
+        plain = replace(on_aws("eu-central-1").locations[0], key_alias="")
+        world.bake(keyed, publications=(publication("local"), replace(on_aws(), locations=(plain,))))
+        action = only(world.plan(keyed))
+        expected = "encryption at aws changed: none -> alias/bakery, and images keep theirs"
+        assert (action.kind, action.reason) == ("bake", expected)
+
+    def test_images_of_older_releases_are_unknown(self, world: FakeInputs, keyed: ImageDefinition) -> None:
+        unknown = on_aws("eu-central-1", accounts=("111111111111",))
+        world.bake(keyed, publications=(publication("local"), unknown))
+        assert only(world.plan(keyed)).kind == "keep"
+
+
 class TestKeepAndPublish:
     def test_nothing_to_do(self, world: FakeInputs) -> None:
         world.bake(image())
@@ -452,7 +481,10 @@ class TestKeepAndPublish:
                 "not yet in eu-central-1, eu-west-1, 222222222222",
             ),
             ((publication("local"), on_aws("eu-central-1", "eu-west-1")), ""),
-            ((publication("local"), on_aws("eu-central-1", "eu-west-1", "us-east-1")), ""),
+            (
+                (publication("local"), on_aws("eu-central-1", "eu-west-1", "us-east-1")),
+                "still in 111111111111/us-east-1, 222222222222/us-east-1, which the definition does not name",
+            ),
         ],
     )
     def test_targets_regions_and_accounts(
@@ -521,7 +553,14 @@ class TestVersions:
         world.latest["web"] = world.bake(image(), state="revoked", reason="CVE-2026-1234")
         del world.records["web"]
         action = only(world.plan(image()))
-        assert (action.reason, action.next_version) == ("1.0.3 was revoked: CVE-2026-1234", "1.0.4")
+        reason = "paused: 1.0.3 was made from these inputs, and revoked: CVE-2026-1234"
+        assert (action.kind, action.reason) == ("pause", reason)
+        action = only(world.plan(image(), rebuilds=["web"]))
+        assert (action.kind, action.reason) == ("bake", "1.0.3 was revoked: CVE-2026-1234")
+        assert action.next_version == "1.0.4"
+        world.latest["web"] = replace(world.latest["web"], baked="2026-01-01T00:00:00+00:00")
+        action = only(world.plan(image(rebuild_after_days=1)))
+        assert action.kind == "bake", "packages may be newer than in the revoked version"
 
     def test_the_newest_version_was_revoked(self, world: FakeInputs) -> None:
         """The older one differs, which is no reason that helps."""
@@ -531,8 +570,8 @@ class TestVersions:
         world.latest["web"] = world.bake(image(), state="revoked", reason="CVE-2026-1234", version="1.0.4")
         world.records["web"] = older
         action = only(world.plan(image()))
-        assert (action.reason, action.version) == ("1.0.4 was revoked: CVE-2026-1234", "1.0.3")
-        assert action.next_version == "1.0.5"
+        reason = "paused: 1.0.4 was made from these inputs, and revoked: CVE-2026-1234"
+        assert (action.kind, action.reason, action.version) == ("pause", reason, "1.0.3")
         world.inputs["web"] = {"var:nginx.port": "2"}
         assert only(world.plan(image())).reason == "var:nginx.port: 8080 -> 2", "these inputs were not revoked"
 
@@ -541,7 +580,7 @@ class TestPublication:
     def test_a_bake_moves_the_channel(self, world: FakeInputs) -> None:
         found = image(channel="stable", targets=["local"])
         world.bake(found)
-        world.heads["web"] = "1.0.2"
+        world.point("1.0.2")
         world.inputs["web"] = {"var:nginx.port": "1"}
         action = only(world.plan(found))
         assert (action.targets, action.move) == (("local",), plan.ChannelMove("stable", "1.0.2", "1.0.4"))
@@ -553,14 +592,55 @@ class TestPublication:
         """As after a rollback."""
         found = image(channel="stable")
         world.bake(found, publications=())
-        world.heads["web"] = "1.0.2"
+        world.point("1.0.2")
         assert only(world.plan(found)).move == plan.ChannelMove("stable", "1.0.2", "1.0.3")
-        world.heads["web"] = "1.0.3"
+        world.point("1.0.3")
         action = only(world.plan(found))
         assert (action.kind, action.targets, action.move) == ("publish", ("local",), None)
 
+    def test_a_channel_that_is_behind(self, world: FakeInputs) -> None:
+        """As after a promotion that failed, or when a definition gets its channel later."""
+        found = image(channel="stable")
+        world.bake(found)
+        action = only(world.plan(found))
+        assert (action.kind, action.reason) == ("promote", "stable points at no version yet")
+        assert action.move == plan.ChannelMove("stable", "", "1.0.3")
+        world.point("1.0.2")
+        assert only(world.plan(found)).reason == "stable points at 1.0.2"
+        assert world.plan(found).pending
+        world.point("1.0.3")
+        assert only(world.plan(found)).kind == "keep"
+
+    def test_a_channel_that_is_ahead(self, world: FakeInputs) -> None:
+        """Another release line may share it."""
+        found = image(channel="stable")
+        world.bake(found)
+        world.point("1.1.0")
+        assert only(world.plan(found)).kind == "keep"
+
+    def test_a_channel_that_a_person_holds(self, world: FakeInputs) -> None:
+        found = image(channel="stable")
+        world.bake(found)
+        world.point("1.0.2", held=True, reason="1.0.3 leaks")
+        action = only(world.plan(found))
+        hold = "stable is held at 1.0.2 since 2026-01-31 12:00 by ada: 1.0.3 leaks"
+        assert (action.kind, action.hold, action.move) == ("keep", hold, None)
+        world.inputs["web"] = {"var:nginx.port": "1"}
+        action = only(world.plan(found))
+        assert (action.kind, action.hold, action.move) == ("bake", hold, None)
+
+    def test_a_move_that_was_interrupted(self, world: FakeInputs) -> None:
+        found = image(channel="stable")
+        world.bake(found)
+        world.point("1.0.3")
+        at = "2026-01-31T12:00:00+00:00"
+        parts: Any = ("web", "x86_64", "stable", 0, "begun", 1, "1.0.3", "1.0.2", (), at, "ada", "", "ada", at)
+        world.moves["web"] = Move(*parts)
+        action = only(world.plan(found))
+        assert (action.kind, action.reason) == ("promote", f"a move of stable to 1.0.2 was interrupted, {at}")
+
     def test_nothing_is_published_that_is_kept_or_waits(self, world: FakeInputs) -> None:
-        base, web = image("base", channel="stable"), image("web", "base", channel="stable")
+        base, web = image("base"), image("web", "base")
         world.bake(base)
         world.bake(web)
         assert [(action.targets, action.move) for action in world.plan(web, base).actions] == [((), None), ((), None)]

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from bakery.engine import packages
 from bakery.host import files
-from bakery.host.errors import BakeryError, OutageError, UsageError
+from bakery.host.errors import BakeryError, OutageError, UsageError, show_error
 from bakery.host.vault import Vault
 from unit.bakery.cli.cli_runner import BASE, CliRunner
 
 SECRET = "secrets:\n  nginx_password: {{path: {path}, key: password}}\ntests: [base]"
 AWS = "targets: [local, aws]\ndistribution: {{aws: {{regions: [eu-west-1]{more}}}}}"
 APP = BASE.replace("name: base", "name: app")
+WRONG = "software: {roles: [{name: nginx, vars: {nginx_prt: 80}}]}\n"
 CLOUD = """\
 name: cloud
 description: A page in the cloud
@@ -86,6 +88,25 @@ def test_a_value_that_no_role_gets_is_refused(bakery: CliRunner) -> None:
     bakery.secrets = {"secret/data/base": "canary{{"}
     (error,) = refused(bakery, "base")
     assert error.message.startswith("the value of 'password' in secret/data/base has two opening braces in a row")
+
+
+def test_secrets_that_are_too_long_together_are_refused(bakery: CliRunner) -> None:
+    for image, path in (("base", "secret/data/short"), ("web", "secret/data/long")):
+        add_secret(bakery, image, path)
+    bakery.secrets = {"secret/data/long": "canary" * (32 << 10)}
+    (error,) = refused(bakery)
+    assert error.message == "the secrets of web are longer than 128 KiB, more than a program's environment holds"
+    assert error.where == "packer/images/web.yaml:14"
+    assert "canary" not in show_error(error)
+
+
+def test_vault_is_asked_once_for_its_engines(bakery: CliRunner) -> None:
+    bakery.edit("base", "targets: [local]", AWS.format(more=", credentials: secret/data/publish"))
+    add_secret(bakery, "web", "secret/data/web")
+    bakery.broken = {"syft"}
+    refused(bakery)
+    assert "login with secret/data/publish" in bakery.examined
+    assert bakery.examined.count("engines of Vault") == 1
 
 
 def test_nothing_is_looked_at_if_nothing_is_due(bakery: CliRunner) -> None:
@@ -214,6 +235,53 @@ class TestSpace:
         bakery("bake", "base")
         monkeypatch.setattr(files, "find_free_space", lambda _: 2 << 30)
         assert [record.version for record in bakery.line("base")] == ["1.0.0"]
+
+
+class TestFailures:
+    """What a definition causes counts as a failure of its image, so that `max_failures` ends a series of them."""
+
+    def limit(self, bakery: CliRunner) -> None:
+        """A definition of `base` that stops every run, and an image beside it."""
+        bakery.edit("base", "tests: [base]", f"{WRONG}tests: [none]\nmax_failures: 2")
+        bakery.write("packer/images/app.yaml", APP)
+
+    def test_of_a_definition_pause_its_image_alone(self, bakery: CliRunner) -> None:
+        self.limit(bakery)
+        for _ in range(2):
+            assert bakery("run").code == 64
+        assert (bakery.states("app"), bakery.did) == ({}, [])
+        first, second = bakery.catalog.failures_since("base", "x86_64", None)
+        assert first.step == "check"
+        assert first.message.startswith("the role nginx has no variable 'nginx_prt'")
+        assert first.message.endswith(", and 1 more")
+        assert first.input_key == second.input_key != ""
+        answer = bakery("run")
+        assert (answer.code, "paused after 2 failures" in answer.err) == (4, True)
+        assert bakery.states("app") == {"1.0.0": "complete"}
+
+    def test_of_a_definition_end_with_a_change(self, bakery: CliRunner) -> None:
+        self.limit(bakery)
+        for _ in range(2):
+            assert bakery("run").code == 64
+        bakery.edit("base", f"{WRONG}tests: [none]", "software: {packages: [jq]}\ntests: [base]")
+        assert bakery("run").code == 0
+
+    def test_of_a_package(self, bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+        bakery.packages = {"base": {"openssl": "3.0.17-1"}}
+        bakery.line("base")
+        monkeypatch.setattr(packages, "find_missing", lambda *_: {"ngnix": ""})
+        bakery.edit("web", "software:\n", "software:\n  packages: [ngnix]\n")
+        assert bakery("bake", "web").code == 64
+        (failure,) = bakery.catalog.failures_since("web", "x86_64", None)
+        assert (failure.step, failure.message) == ("check", "no archive of web has the package ngnix")
+
+    def test_of_the_machine_logins_and_other_images_do_not_count(self, bakery: CliRunner) -> None:
+        add_secret(bakery, "base", "secret/data/base")
+        bakery.edit("web", "tests: [base]", "tests: [none]")
+        bakery.broken = {"syft", "secret/data/base"}
+        assert len(refused(bakery)) == 3
+        for image in ("base", "web"):  # web waits, so its inputs are unknown
+            assert bakery.catalog.failures_since(image, "x86_64", None) == ()
 
 
 def test_a_folder_in_which_packer_cannot_work(bakery: CliRunner, tmp_path: Path) -> None:

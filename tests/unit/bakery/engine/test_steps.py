@@ -136,13 +136,23 @@ def test_publish_again_changes_nothing(bakery: CliRunner) -> None:
     assert bakery.catalog.record(ImageVersion("base", "x86_64", "1.0.0")) == before
 
 
-@pytest.mark.parametrize("verb", ["verify", "publish"])
+def test_a_complete_version_is_published_again_without_its_disk(bakery: CliRunner) -> None:
+    (before,) = bakery.line("base")
+    shutil.rmtree(bakery.folder("base", "1.0.0"))
+    assert bakery("publish", "base").code == 0
+    assert bakery.catalog.record(ImageVersion("base", "x86_64", "1.0.0")) == before
+    (bakery.project.store / before.publications[0].locations[0].id).unlink()
+    answer = bakery("publish", "base")
+    assert answer.code == 1
+    assert "the store has no disk of base-1.0.0-x86_64\nhint: publish it from the workspace that baked it" in answer.err
+
+
 @pytest.mark.parametrize("lost", ["artifact.json", "disk.qcow2"])
-def test_a_complete_version_that_is_elsewhere_has_one_way_out(bakery: CliRunner, verb: str, lost: str) -> None:
+def test_a_complete_version_that_is_elsewhere_has_one_way_out(bakery: CliRunner, lost: str) -> None:
     """A bake would keep it, so nobody is sent there."""
     bakery.line("base")
     (bakery.folder("base", "1.0.0") / lost).unlink()
-    answer = bakery(verb, "base")
+    answer = bakery("verify", "base")
     assert answer.code == 1
     folder = bakery.folder("base", "1.0.0")
     assert (

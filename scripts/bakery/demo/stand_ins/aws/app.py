@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from bakery.demo.stand_ins.aws import ebs, rbin, state
+from bakery.demo.stand_ins.aws import consistency, ebs, permissions, rbin, roles, state
 from bakery.demo.stand_ins.aws.calls import Call, Environ, identify_call, refusal
 from bakery.demo.stand_ins.aws.faults import Faults, Rule, drop
 from bakery.demo.stand_ins.aws.world import WORLD
@@ -33,7 +33,8 @@ class StrictAws:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._calls: list[Call] = []
         self._faults = Faults()
-        # Moto is not thread-safe. Requests for blocks of a snapshot need no lock: they are many and independent.
+        # Moto is not thread-safe. Requests for blocks of a snapshot need no lock: they are many and independent, unless
+        # a call hides snapshots while it is handled.
         self._lock = threading.RLock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -47,15 +48,18 @@ class StrictAws:
         if call.region and call.region not in ec2_backends[call.account].regions:
             message = f"There is no region {call.region}"
             return refusal(call, environ, "AuthFailure", message, 401)(environ, start_response)
+        if roles.is_expired(call):
+            code, status = roles.EXPIRED.get(call.service, roles.OTHERS_EXPIRED)
+            return refusal(call, environ, code, "The session of the role has expired", status)(environ, start_response)
         return self._under_fault(call, environ, start_response)
 
     def _under_fault(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         rule = self._faults.take(call)
         if rule is None:
             return self._answer_call(call, environ, start_response)
-        if rule.kind == "error":
-            answer = refusal(call, environ, rule.error, "Requested by a fault rule", rule.status)
-            return answer(environ, start_response)
+        if rule.kind in ("error", "bucket"):
+            code, status = rule.refusal
+            return refusal(call, environ, code, "Requested by a fault rule", status)(environ, start_response)
         if rule.kind == "reset":
             drop(environ)
         time.sleep(rule.seconds)
@@ -65,13 +69,17 @@ class StrictAws:
         return body
 
     def _answer_call(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if call.action == "PutSnapshotBlock":
-            return self._moto(environ, start_response)  # type: ignore[no-any-return]
         try:
+            if call.action == "PutSnapshotBlock" and not WORLD.unseen:
+                return self._moto(environ, start_response)  # type: ignore[no-any-return]
             with self._lock:
                 if call.service == "rbin":
+                    permissions.authorize_call(call)
                     return rbin.answer(call, Request(environ))(environ, start_response)
-                return list(self._moto(environ, start_response))
+                with consistency.delay(call):
+                    return list(self._moto(environ, start_response))
+        except permissions.Denied as denied:
+            return refusal(call, environ, denied.code, str(denied), denied.status)(environ, start_response)
         except NotImplementedError as missing:
             message = f"The stand-in cannot do {call.action}: {missing}"
             return refusal(call, environ, "NotImplemented", message, 501)(environ, start_response)
@@ -88,6 +96,8 @@ class StrictAws:
                 return self._change_world(self._faults.clear)
             case "POST", "settings":
                 return self._change_world(lambda: self._change_settings(request.get_json(force=True)))
+            case "POST", "policies":
+                return self._change_world(lambda: permissions.set_policies(request.get_json(force=True)))
             case "POST", "blocks":
                 return self._change_world(lambda: ebs.change_blocks(**request.get_json(force=True)))
             case "POST", "reset":

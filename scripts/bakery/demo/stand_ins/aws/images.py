@@ -15,7 +15,7 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.utils import generic_filter, random_ami_id
 
-from bakery.demo.stand_ins.aws import sharing, snapshots
+from bakery.demo.stand_ins.aws import launches, sharing, snapshots
 from bakery.demo.stand_ins.aws.world import WORLD, Pending
 
 # RegisterImage, parameter Name, in the EC2 API model.
@@ -36,6 +36,13 @@ SOURCE_FILTERS = {"source-image-id": "source_image_id", "source-image-region": "
 Device = dict[str, Any]
 moto_modify_image_attribute = AmisResponse.modify_image_attribute
 moto_describe_image_attribute = AmisResponse.describe_image_attribute
+
+# What DescribeImages shows as DeregistrationProtection (EC2 user guide; for the cooldown, ekristen/aws-nuke,
+# resources/ec2-image.go).
+UNPROTECTED = "disabled"
+PROTECTED = "enabled-without-cooldown"
+PROTECTED_WITH_COOLDOWN = "enabled-with-cooldown"
+COOLING = "disabled after "
 
 
 class Image(Ami):
@@ -82,10 +89,15 @@ def new_name(self: AmisResponse) -> str:
     name: str = self._get_param("Name")
     if not NAME.fullmatch(name):
         raise EC2ClientError("InvalidAMIName.Malformed", f"AMI name {name!r} does not fit {NAME.pattern}")
+    check_name(self, name)
+    return name
+
+
+def check_name(self: AmisResponse, name: str) -> None:
+    """Raise an error if an image of this account and region has the name."""
     for image in self.ec2_backend.amis.values():
         if image.name == name and image.owner_id == self.current_account:
             raise EC2ClientError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image.id}")
-    return name
 
 
 def tags_for(self: EC2BaseResponse, kind: str, allowed: set[str]) -> dict[str, str]:
@@ -148,6 +160,9 @@ def describe_images(self: AmisResponse) -> ActionResult:
     backend: EC2Backend = self.ec2_backend
     filters: dict[str, Any] = self._filters_from_querystring()
     states = filters.pop("state", None)
+    if "disabled" in (states or ()) and not self._get_param("IncludeDisabled", False):
+        message = "When filtering by the 'disabled' state, 'IncludeDisabled' must be set to 'true' in the request."
+        raise EC2ClientError("InvalidParameter", message)
     matches = [image for image in _selected_images(self, backend) if _filters_match(image, filters)]
     for image in matches:
         if image.id in backend.amis:
@@ -157,10 +172,12 @@ def describe_images(self: AmisResponse) -> ActionResult:
 
 def _image_view(image: Ami) -> Ami:
     """A pending image does not name its snapshots yet (bottlerocket-os/bottlerocket, pull request 1066)."""
-    if image.state != "pending" or not isinstance(image, Image):
-        return image
     view = copy.copy(image)
-    view.devices = [_without_snapshot(device) for device in image.devices]
+    vars(view)["deregistration_protection"] = protection_state(image)
+    launched = launches.last_launched(image.id)
+    vars(view)["last_launched_time"] = launched and timestamp(launched)
+    if image.state == "pending" and isinstance(view, Image):
+        view.devices = [_without_snapshot(device) for device in view.devices]
     return view
 
 
@@ -185,21 +202,40 @@ def _selected_images(self: AmisResponse, backend: EC2Backend) -> Iterator[Ami]:
             (not ids or image.id in ids)
             and (not owners or image.owner_id in owners or image.owner_alias in owners)
             and (not users or users & launchers)
-            and (image.owner_id == self.current_account or image.id in ids or not _is_deprecated(image))
+            and _is_shown(self, image, image.id in ids)
         ):
             yield image
 
 
-def _is_deprecated(image: Ami) -> bool:
-    deprecated: datetime | None = getattr(image, "deprecated", None)
-    return deprecated is not None and deprecated <= datetime.now(UTC)
+def _is_shown(self: AmisResponse, image: Ami, named: bool) -> bool:
+    """Whether DescribeImages shows it without asking: disabled ones never, deprecated ones to owners or by ID."""
+    if image.state == "disabled" and not self._get_param("IncludeDisabled", False):
+        return False
+    owned = image.owner_id == self.current_account
+    return owned or named or not is_deprecated(image) or self._get_param("IncludeDeprecated", False)
 
 
-def enable_image_deprecation(self: AmisResponse) -> ActionResult:
-    image = own_image(self)
-    at: datetime = self._get_param("DeprecateAt")
-    vars(image)["deprecated"] = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    return ActionResult({"Return": True})
+def is_deprecated(image: Ami) -> bool:
+    at: str | None = getattr(image, "deprecation_time", None)
+    return at is not None and datetime.fromisoformat(at) <= WORLD.now()
+
+
+def protection_state(image: Ami) -> str:
+    """Whether an image is protected from deregistration now, in the words of DescribeImages."""
+    state: str = getattr(image, "deregistration_protection", UNPROTECTED)
+    if state.startswith(COOLING) and datetime.fromisoformat(state.removeprefix(COOLING)) <= WORLD.now():
+        return UNPROTECTED
+    return state
+
+
+def timestamp(at: datetime) -> str:
+    """A time as EC2 writes it."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc(at: datetime) -> datetime:
+    """The same time with its zone; moto leaves it out."""
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _account_ids(self: AmisResponse, parameter: str) -> set[str]:
@@ -219,7 +255,7 @@ def _advance_image(self: AmisResponse, image: Ami) -> None:
     if outcome is None:
         return
     image.state = outcome
-    for snapshot in _image_snapshots(self, image):
+    for snapshot in image_snapshots(self, image):
         if snapshot.status == "pending":
             snapshot.status = "completed" if outcome == "available" else "error"
             WORLD.pending.pop(snapshot.id, None)
@@ -247,43 +283,29 @@ def modify_image_attribute(self: AmisResponse) -> ActionResult:
     public = [entry for entry in self._get_param("LaunchPermission", {}).get("Add", ()) if "Group" in entry]
     sharing.refuse_public(self, "image", public or (adds and self._get_param("UserGroups")))
     if adds and any(
-        snapshots.under_default_key(self.ec2_backend, snapshot) for snapshot in _image_snapshots(self, image)
+        snapshots.under_default_key(self.ec2_backend, snapshot) for snapshot in image_snapshots(self, image)
     ):
         raise EC2ClientError("InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared.")
     return moto_modify_image_attribute(self)
 
 
-def _image_snapshots(self: AmisResponse, image: Ami) -> list[Snapshot]:
+def image_snapshots(self: AmisResponse, image: Ami) -> list[Snapshot]:
     """The snapshots of an own image, as far as they exist."""
     ids = [device.get("Ebs", {}).get("SnapshotId") for device in image.block_device_mappings]
     return [self.ec2_backend.snapshots[snapshot_id] for snapshot_id in ids if snapshot_id in self.ec2_backend.snapshots]
 
 
 def describe_image_attribute(self: AmisResponse) -> ActionResult:
-    own_image(self)
-    return moto_describe_image_attribute(self)
-
-
-def deregister_image(self: AmisResponse) -> ActionResult:
-    self.error_on_dryrun()
-    backend: EC2Backend = self.ec2_backend
     image = own_image(self)
-    backend.deregister_image(image.id)
-    WORLD.pending.pop(image.id, None)
-    return ActionResult({"Return": True, "DeleteSnapshotResults": _delete_snapshots(self, image)})
-
-
-def _delete_snapshots(self: AmisResponse, image: Ami) -> list[dict[str, str]]:
-    """Delete the snapshots that no other image uses, if the call asks for it; the result for each."""
-    if not self._get_param("DeleteAssociatedSnapshots", False):
-        return []
-    results = []
-    for snapshot in _image_snapshots(self, image):
-        used = next(snapshots.images_on(self.ec2_backend, snapshot.id), None)
-        if not used:
-            snapshots.remove(self.ec2_backend, snapshot.id)
-        results.append({"SnapshotId": snapshot.id, "ReturnCode": "skipped" if used else "success"})
-    return results
+    match self._get_param("Attribute"):
+        case "deregistrationProtection":
+            return ActionResult({"ImageId": image.id, "DeregistrationProtection": {"Value": protection_state(image)}})
+        case "lastLaunchedTime":
+            launched = launches.last_launched(image.id)
+            value = {"Value": timestamp(launched)} if launched else {}
+            return ActionResult({"ImageId": image.id, "LastLaunchedTime": value})
+        case _:
+            return moto_describe_image_attribute(self)
 
 
 HANDLERS = (
@@ -291,6 +313,4 @@ HANDLERS = (
     describe_images,
     modify_image_attribute,
     describe_image_attribute,
-    enable_image_deprecation,
-    deregister_image,
 )

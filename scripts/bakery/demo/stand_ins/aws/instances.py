@@ -4,18 +4,21 @@ import itertools
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.exceptions import EC2ClientError, InvalidAMIIdError
 from moto.ec2.models import EC2Backend, elastic_network_interfaces
 from moto.ec2.models.amis import Ami
-from moto.ec2.models.instances import Instance
+from moto.ec2.models.instances import Instance, InstanceBackend, Reservation
 from moto.ec2.responses.amis import AmisResponse
+from moto.ssm.models import ssm_backends
 
-from bakery.demo.stand_ins.aws import images, snapshots
+from bakery.demo.stand_ins.aws import images, launches, snapshots
 from bakery.demo.stand_ins.aws.world import WORLD, Disk
 
 moto_add_block_device: Any = Instance.add_block_device
+moto_run_instances: Any = InstanceBackend.run_instances
 
 TAGGABLE = {"image", "snapshot"}
+PARAMETER = "resolve:ssm:"
 
 _numbers = itertools.count(1)
 
@@ -30,6 +33,37 @@ def replace_instances() -> None:
     """Set a loopback address: a client would try to reach the public address that moto invents."""
     elastic_network_interfaces.random_public_ip = loopback_address  # type: ignore[attr-defined]
     Instance.add_block_device = add_block_device  # type: ignore[method-assign]
+    InstanceBackend.run_instances = run_instances  # type: ignore[assignment,method-assign]
+
+
+def run_instances(self: EC2Backend, image_id: str | None, *arguments: Any, **keywords: Any) -> Reservation:
+    """Start instances of an available image that is the account's own, public, or shared with it.
+
+    All ways to start an instance come here: RunInstances, and groups of Auto Scaling, which may fail later.
+    """
+    template = keywords.get("launch_template")
+    requested = image_id or (self._get_template_from_args(template).image_id if template else "")
+    if requested:
+        image_id = resolve_image(self, requested)
+        image = images.visible_images(self).get(image_id)
+        if image is None:
+            raise InvalidAMIIdError(image_id)
+        images.check_available(image)
+    reservation: Reservation = moto_run_instances(self, image_id, *arguments, **keywords)
+    if image_id:
+        launches.record_start(image_id, [instance.id for instance in reservation.instances])
+    return reservation
+
+
+def resolve_image(backend: EC2Backend, image_id: str) -> str:
+    """The image ID that a parameter holds, for `resolve:ssm:NAME`; else the same ID (reference, RunInstances)."""
+    if not image_id.startswith(PARAMETER):
+        return image_id
+    name = image_id.removeprefix(PARAMETER)
+    parameter = ssm_backends[backend.account_id][backend.region_name].get_parameter(name)
+    if parameter is None:
+        raise EC2ClientError("InvalidParameterValue", f"The parameter {name} does not exist")
+    return str(parameter.value)
 
 
 def add_block_device(

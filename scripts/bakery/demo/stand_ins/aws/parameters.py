@@ -6,6 +6,7 @@ from moto.ssm.exceptions import ValidationException
 from moto.ssm.models import SimpleSystemManagerBackend
 from moto.ssm.responses import SimpleSystemManagerResponse
 
+from bakery.demo.stand_ins.aws import permissions
 from bakery.demo.stand_ins.aws.images import visible_images
 from bakery.demo.stand_ins.aws.world import WORLD, PendingParameter
 
@@ -30,26 +31,26 @@ def put_parameter(self: SimpleSystemManagerResponse) -> ActionResult:
         raise ValidationException(f"A parameter of data type {IMAGE} has the type String")
     answer = moto_put_parameter(self)
     if data_type == IMAGE:
-        _withhold_version(backend, name)
+        _withhold_version(backend, name, permissions.may(self, "ec2:DescribeImages", "*"))
     return answer
 
 
-def _withhold_version(backend: SimpleSystemManagerBackend, name: str) -> None:
+def _withhold_version(backend: SimpleSystemManagerBackend, name: str, permitted: bool) -> None:
     """Remove the version that moto has just added, until it is validated."""
     versions = backend._parameters[name]
-    pending = PendingParameter(versions.pop(), WORLD.settings.parameter_reads)
+    pending = PendingParameter(versions.pop(), WORLD.settings.parameter_reads, permitted)
     if not versions:
         del backend._parameters[backend._parameters.normalize_name(name)]
     WORLD.parameters[_parameter_key(backend, name)] = pending
 
 
 def _settle_version(backend: SimpleSystemManagerBackend, name: str) -> None:
-    """Make the pending version live if its image is available to this account and region, else drop it."""
+    """Make the pending version live if its image is available here and its writer may see images, else drop it."""
     pending = WORLD.parameters.pop(_parameter_key(backend, name), None)
     if pending is None:
         return
     image = visible_images(ec2_backends[backend.account_id][backend.region_name]).get(pending.version.value)
-    if image and image.state == "available":
+    if image and image.state == "available" and pending.permitted:
         backend._parameters[name].append(pending.version)
 
 

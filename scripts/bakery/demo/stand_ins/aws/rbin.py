@@ -1,4 +1,4 @@
-"""Retention rules of the Recycle Bin, a service that moto lacks. The stand-in retains nothing."""
+"""Retention rules of the Recycle Bin, a service that moto lacks (API reference of the Recycle Bin)."""
 
 import json
 import uuid
@@ -12,7 +12,7 @@ from bakery.demo.stand_ins.aws.world import WORLD
 
 KINDS = ("EBS_SNAPSHOT", "EC2_IMAGE")
 MAX_DAYS = 365
-CHANGEABLE = ("Description", "ResourceTags", "ResourceType", "RetentionPeriod")
+CHANGEABLE = ("Description", "ResourceTags", "ResourceType", "RetentionPeriod", "ExcludeResourceTags")
 
 
 class Refused(Exception):
@@ -28,6 +28,7 @@ def answer(call: Call, request: Request) -> Response:
     actions = {
         "CreateRule": _create_rule,
         "GetRule": _get_rule,
+        "ListRules": _list_rules,
         "UpdateRule": _update_rule,
         "DeleteRule": _delete_rule,
         "ListTagsForResource": _list_tags,
@@ -55,6 +56,22 @@ def _create_rule(call: Call, _: str, body: dict[str, Any]) -> dict[str, Any]:
 def _get_rule(call: Call, identifier: str, _: dict[str, Any]) -> dict[str, Any]:
     rule = _find_rule(call, identifier)
     return {**rule, "Status": rule.pop("Status", "available")}  # pending until it is described once
+
+
+def _list_rules(call: Call, _: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The rules of a type, with all tags of the request, in one page."""
+    fields = ("Identifier", "Description", "RetentionPeriod", "LockState", "RuleArn")
+    rules = [
+        {field: rule[field] for field in fields if field in rule}
+        for (account, region, _), rule in WORLD.retention.items()
+        if (account, region, rule["ResourceType"]) == (call.account, call.region, body["ResourceType"])
+        and all(
+            tag in rule.get(field, ())
+            for field in ("ResourceTags", "ExcludeResourceTags")
+            for tag in body.get(field, ())
+        )
+    ]
+    return {"Rules": rules}
 
 
 def _update_rule(call: Call, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -88,6 +105,8 @@ def _check_rule(body: dict[str, Any]) -> None:
         raise Refused("ValidationException", f"A rule's resource type is one of {KINDS}", 400)
     if period["RetentionPeriodUnit"] != "DAYS" or not 1 <= period["RetentionPeriodValue"] <= MAX_DAYS:
         raise Refused("ValidationException", f"A rule retains for 1 to {MAX_DAYS} DAYS", 400)
+    if body.get("ResourceTags") and body.get("ExcludeResourceTags"):
+        raise Refused("ValidationException", "Only a rule for the region excludes tags", 400)
     if not all(tag.get("ResourceTagValue") for tag in body.get("ResourceTags", ())):
         raise Refused("ValidationException", "Each tag of a rule needs a value", 400)
 

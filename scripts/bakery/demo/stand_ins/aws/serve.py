@@ -34,7 +34,12 @@ from bakery.demo.stand_ins.aws import (
     images,
     instances,
     parameters,
+    permissions,
+    recycle_bin,
+    references,
     refreshes,
+    reports,
+    retirement,
     roles,
     sharing,
     snapshots,
@@ -53,6 +58,11 @@ STRICT: tuple[tuple[type, tuple[Callable[..., Any], ...]], ...] = (
     (AmisResponse, images.HANDLERS),
     (AmisResponse, copies.IMAGE_HANDLERS),
     (AmisResponse, instances.HANDLERS),
+    (AmisResponse, retirement.HANDLERS),
+    (AmisResponse, recycle_bin.IMAGE_HANDLERS),
+    (ElasticBlockStore, recycle_bin.SNAPSHOT_HANDLERS),
+    (AmisResponse, references.HANDLERS),
+    (AmisResponse, reports.HANDLERS),
     (ElasticBlockStore, copies.SNAPSHOT_HANDLERS),
     (SimpleSystemManagerResponse, parameters.HANDLERS),
     (TokenResponse, roles.HANDLERS),
@@ -99,6 +109,8 @@ def _run_server(arguments: argparse.Namespace) -> int:
     firewalls.replace_rules()
     fleets.replace_groups()
     instances.replace_instances()
+    roles.replace_sessions()
+    permissions.replace_authorization()
     templates.replace_templates()
     with contextlib.ExitStack() as cleanup:
         WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)

@@ -13,7 +13,7 @@ from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.ec2.utils import generic_filter, random_snapshot_id
 
-from bakery.demo.stand_ins.aws import sharing
+from bakery.demo.stand_ins.aws import retention, sharing
 from bakery.demo.stand_ins.aws.world import WORLD, Pending
 
 Resource = TypeVar("Resource", Ami, Snapshot)
@@ -140,9 +140,11 @@ def delete_snapshot(self: ElasticBlockStore) -> ActionResult:
 
 
 def remove(backend: EC2Backend, snapshot_id: str) -> None:
-    backend.delete_snapshot(snapshot_id)
-    WORLD.disks.pop(snapshot_id, None)
+    """Delete a snapshot; its blocks stay with it if it goes to the Recycle Bin."""
+    snapshot = backend.delete_snapshot(snapshot_id)
     WORLD.pending.pop(snapshot_id, None)
+    if snapshot.status != "completed" or not retention.retain(backend, retention.SNAPSHOT, snapshot):
+        WORLD.disks.pop(snapshot_id, None)
 
 
 def images_on(backend: EC2Backend, snapshot_id: str) -> Iterator[Ami]:

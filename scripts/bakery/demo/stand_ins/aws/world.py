@@ -1,6 +1,8 @@
 """The strict layer's own state beside moto's; saved and restored with it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ class Settings:
     pending_reads: int = 1  # DescribeImages or DescribeSnapshots answers that still say "pending"
     parameter_reads: int = 1  # reads of an `aws:ec2:image` parameter that still give the old value
     image_outcome: str = "available"  # how registering and copying end: "available" or "failed"
+    clock_ahead: float = 0.0  # seconds by which this cloud's clock is ahead of the machine's
+    session_seconds: float | None = None  # the longest life of a session of a role
+    consistency_calls: int = 0  # calls that do not see a new image, snapshot or parameter
+    consistency_seconds: float = 0.0  # how long no call sees it
 
 
 @dataclass
@@ -52,6 +58,38 @@ class PendingParameter:
 
     version: Parameter
     reads_left: int
+    permitted: bool = True  # whether the writer may describe images
+
+
+@dataclass
+class Unseen:
+    """A new resource that calls do not see until both have passed."""
+
+    calls_left: int
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Retained:
+    """An image or snapshot in the Recycle Bin, and the time of its end there."""
+
+    kind: str  # as in a rule
+    resource: Any  # moto's
+    entered: datetime
+    leaves: datetime
+
+
+@dataclass
+class Report:
+    """A report on the use of an image; `usage` counts by account and type of resource."""
+
+    image_id: str
+    types: Mapping[str, Mapping[str, list[str]]]  # options by type of resource
+    accounts: list[str]
+    created: datetime
+    usage: dict[tuple[str, str], int]
+    tags: dict[str, str]
+    state: str = "pending"
 
 
 @dataclass
@@ -64,7 +102,17 @@ class World:
     parameters: dict[tuple[str, str, str], PendingParameter] = field(default_factory=dict)  # account, region, name
     sharing: dict[tuple[str, str, str], str] = field(default_factory=dict)  # account, region, image or snapshot
     retention: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # account, region, rule
+    bin: dict[tuple[str, str, str], Retained] = field(default_factory=dict)  # account, region, image or snapshot
     refreshes: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)  # account, region, group
+    launches: dict[str, list[datetime]] = field(default_factory=dict)  # by image ID, oldest first
+    starts: dict[str, datetime] = field(default_factory=dict)  # by instance ID
+    reports: dict[tuple[str, str, str], Report] = field(default_factory=dict)  # account, region, report
+    unseen: dict[tuple[str, str, str, str], Unseen] = field(default_factory=dict)  # kind, account, region, name
+    policies: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)  # statements by ARN of the role
+
+    def now(self) -> datetime:
+        """The time in this cloud: periods of a day or a year pass by setting its clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.settings.clock_ahead)
 
     def forget(self) -> None:
         """Reset to a new world, with the same folder of blocks."""

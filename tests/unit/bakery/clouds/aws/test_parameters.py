@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from bakery.clouds.aws import parameters
 from bakery.clouds.aws.session import SsmEndpoint
 from bakery.host.errors import BakeryError, ConflictError
+from bakery.model.documents import Pointer
 
 NAME = "/bakery/web/x86_64/channels/stable"
 REGIONS = ("eu", "us", "ap")
@@ -52,6 +53,10 @@ def _refusal(code: str) -> ClientError:
 Fakes = dict[str, FakeSsm]
 
 
+def _write_once(fakes: Fakes, values: dict[str, str], gone: str = "") -> tuple[Pointer, ...]:
+    return parameters.write_once(_endpoints(fakes), NAME, values, lambda pointer: pointer.value == gone)
+
+
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
     naps: list[float] = []  # they alone move the clock
@@ -78,97 +83,91 @@ def _seen(fakes: Fakes) -> dict[str, str]:
 
 
 def test_fix(fakes: Fakes) -> None:
-    first = parameters.write_once(_endpoints(fakes), NAME, NEW)
+    first = _write_once(fakes, NEW)
     assert [(found.region, found.value, found.number) for found in first] == [
         (region, f"ami-{region}-new", 1) for region in REGIONS
     ]
-    assert parameters.write_once(_endpoints(fakes), NAME, NEW) == first
+    assert _write_once(fakes, NEW) == first
     assert [len(fake.versions) for fake in fakes.values()] == [1, 1, 1]
 
 
 def test_fix_never_overwrites(fakes: Fakes) -> None:
     fakes["us"].versions = ["ami-other"]
     with pytest.raises(ConflictError, match="belongs to another image") as caught:
-        parameters.write_once(_endpoints(fakes), NAME, NEW)
+        _write_once(fakes, NEW)
     assert caught.value.where == "1/us"
     assert _seen(fakes) == {"1/us": "ami-other"}
+
+
+def test_a_parameter_whose_image_is_gone_is_written_again(fakes: Fakes) -> None:
+    fakes["us"].versions = ["ami-dead"]
+    _write_once(fakes, NEW, gone="ami-dead")
+    assert _seen(fakes) == NEW
+
+
+def test_the_policy_keeps_the_parameter_of_an_image_that_is_gone(fakes: Fakes) -> None:
+    """Nobody but an administrator removes it, and the hint says so."""
+    fakes["us"].versions = ["ami-dead"]
+    fakes["us"].errors = [_refusal("AccessDeniedException")]
+    with pytest.raises(BakeryError) as caught:
+        _write_once(fakes, NEW, gone="ami-dead")
+    assert f"have an administrator delete it (aws ssm delete-parameter --name {NAME})" in caught.value.hint
 
 
 def test_fix_explains_silence(fakes: Fakes) -> None:
     fakes["us"].silent = True
     with pytest.raises(BakeryError, match="did not take the value ami-us-new") as caught:
-        parameters.write_once(_endpoints(fakes), NAME, NEW)
+        _write_once(fakes, NEW)
     assert "ec2:DescribeImages" in caught.value.hint
 
 
 def test_fix_adopts_what_was_written_meanwhile(fakes: Fakes) -> None:
     fakes["us"].errors = [_refusal("ParameterAlreadyExists")]
     fakes["us"].pending = ["ami-us-new"]
-    assert len(parameters.write_once(_endpoints(fakes), NAME, NEW)) == 3
+    assert len(_write_once(fakes, NEW)) == 3
 
 
-def test_text_is_refused_before_any_write(fakes: Fakes) -> None:
+def test_text_is_refused(fakes: Fakes) -> None:
     _set(fakes, OLD)
     fakes["ap"].data_type = "text"
     with pytest.raises(BakeryError, match="data type text, which cannot be changed"):
-        parameters.move(_endpoints(fakes), NAME, NEW)
-    assert _seen(fakes) == OLD
+        parameters.read_all(_endpoints(fakes), NAME)
 
 
-def test_move(fakes: Fakes) -> None:
+def test_write(fakes: Fakes) -> None:
     _set(fakes, OLD)
-    moved = parameters.move(_endpoints(fakes), NAME, NEW)
+    written = parameters.write(_endpoints(fakes), NAME, NEW)
     assert _seen(fakes) == NEW
-    assert {found.number for found in moved} == {2}
-    assert parameters.move(_endpoints(fakes), NAME, NEW) == moved
+    assert {pointer.number for pointer in written} == {2}
 
 
-@pytest.mark.parametrize("before", [OLD, {}])
 @pytest.mark.parametrize("failure", ["refused", "unreachable", "silent"])
-def test_move_is_all_or_none(fakes: Fakes, before: dict[str, str], failure: str) -> None:
-    if before:
-        _set(fakes, before)
+def test_a_location_that_fails_keeps_no_other_from_its_value(fakes: Fakes, failure: str) -> None:
+    _set(fakes, OLD)
     if failure == "silent":
         fakes["ap"].silent = True
     else:
         unreachable = EndpointConnectionError(endpoint_url="https://ssm")
         fakes["ap"].errors = [_refusal("AccessDeniedException") if failure == "refused" else unreachable]
-    with pytest.raises(BakeryError) as caught:
-        parameters.move(_endpoints(fakes), NAME, NEW)
-    assert _seen(fakes) == before
-    assert f"restored in 1/us: {before.get('1/us', 'absent')}" in caught.value.detail
-    # Without an answer nobody knows whether the write was taken: it gets its old value again to be sure.
-    assert ("1/ap" in caught.value.detail) == (failure != "refused" and bool(before))
-
-
-def test_a_write_whose_answer_was_lost_is_undone(fakes: Fakes) -> None:
-    _set(fakes, OLD)
-    fakes["ap"].errors = [EndpointConnectionError(endpoint_url="https://ssm")]
-    fakes["ap"].pending = ["ami-ap-new"]
     with pytest.raises(BakeryError):
-        parameters.move(_endpoints(fakes), NAME, NEW)
-    assert _seen(fakes) == OLD
+        parameters.write(_endpoints(fakes), NAME, NEW)
+    assert _seen(fakes) == {**NEW, "1/ap": OLD["1/ap"]}
 
 
-def test_what_cannot_be_put_back_is_said(fakes: Fakes) -> None:
+def test_remove(fakes: Fakes) -> None:
     _set(fakes, OLD)
-    put = fakes["eu"].put_parameter
+    parameters.remove(_endpoints(fakes), NAME, {key: [OLD[key], NEW[key]] for key in OLD})
+    assert _seen(fakes) == {}
 
-    def only_new(Value: str, **options: Any) -> None:
-        if Value.endswith("old"):
-            raise _refusal("AccessDeniedException")
-        put(Value, **options)
 
-    fakes["eu"].put_parameter = only_new  # type: ignore[method-assign, assignment]
-    fakes["ap"].errors = [_refusal("AccessDeniedException")]
-    with pytest.raises(BakeryError) as caught:
-        parameters.move(_endpoints(fakes), NAME, NEW)
-    assert "NOT restored in 1/eu, it should be ami-eu-old" in caught.value.detail
+def test_a_write_that_shows_up_late_is_removed(fakes: Fakes) -> None:
+    fakes["ap"].pending = [NEW["1/ap"]]
+    parameters.remove(_endpoints(fakes), NAME, {key: [value] for key, value in NEW.items()})
+    assert _seen(fakes) == {}
+    assert not fakes["ap"].pending
 
 
 def test_remove_only_what_is_ours(fakes: Fakes) -> None:
     _set(fakes, OLD)
-    endpoint = _endpoints(fakes)["1/eu"]
-    assert not parameters.remove(endpoint, NAME, "ami-eu-new")
-    assert parameters.remove(endpoint, NAME, "ami-eu-old")
-    assert not parameters.remove(endpoint, NAME, "ami-eu-old")
+    parameters.remove(_endpoints(fakes), NAME, {**{key: [value] for key, value in OLD.items()}, "1/eu": [NEW["1/eu"]]})
+    assert _seen(fakes) == {"1/eu": OLD["1/eu"]}

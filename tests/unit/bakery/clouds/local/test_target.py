@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.clouds.local.target import LocalTarget
+from bakery.clouds.local.target import HERE, LocalTarget
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import silent
@@ -121,11 +121,15 @@ def test_channels(target: LocalTarget, artifact: Artifact, disk: Path, project: 
     second = target.publish(replace(artifact, version="1.0.1"), disk, silent)
     link = project.store / "web-stable-x86_64.qcow2"
     for publication in (first, second, second):
-        (pointer,) = target.point(publication, "stable", silent)
+        pointer = target.point(publication, "stable", [HERE], silent)[HERE]
         assert (pointer.name, pointer.value) == (link.name, publication.locations[0].id)
         assert str(link.readlink()) == publication.locations[0].id  # moves with the store
-    target.unpoint(second, "stable")
+        assert target.read_channel(publication, "stable", [HERE]) == {HERE: pointer}
+    target.unpoint(first, "stable", {HERE: [first.locations[0].id]})
+    assert link.is_symlink()
+    target.unpoint(first, "stable", {HERE: [second.locations[0].id]})
     assert not link.is_symlink()
+    assert target.read_channel(second, "stable", [HERE]) == {}
 
 
 def test_a_record_of_an_older_release_has_the_path(
@@ -142,7 +146,7 @@ def test_a_place_of_a_record_is_never_opened(
     publication = _at(target.publish(artifact, disk, silent), place)
     (finding,) = target.inspect(publication)
     assert (finding.location, finding.status) == (place, "incorrect")
-    (pointer,) = target.point(publication, "stable", silent)
+    pointer = target.point(publication, "stable", [HERE], silent)[HERE]
     assert pointer.value == stored.name
 
 
@@ -155,8 +159,8 @@ def test_a_name_never_leads_out_of_the_store(
     for attempt in (
         lambda: target.publish(replace(artifact, image=image), disk, silent),
         lambda: target.inspect(publication),
-        lambda: target.point(publication, "stable", silent),
-        lambda: target.unpoint(publication, "stable"),
+        lambda: target.point(publication, "stable", [HERE], silent),
+        lambda: target.unpoint(publication, "stable", {HERE: ["x"]}),
     ):
         with pytest.raises(BakeryError, match="is not a name in the local store"):
             attempt()

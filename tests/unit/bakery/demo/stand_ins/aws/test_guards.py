@@ -95,4 +95,6 @@ def test_what_the_recycle_bin_does_not_take(cloud: StandIn, wrong: dict[str, Any
     with pytest.raises(ClientError, match="ValidationException"):
         cloud.client("rbin").create_rule(**(RULE | wrong))
     with pytest.raises(ClientError, match="NotImplemented"):
-        cloud.client("rbin").list_rules(ResourceType="EC2_IMAGE")
+        cloud.client("rbin").lock_rule(
+            Identifier="1", LockConfiguration={"UnlockDelay": {"UnlockDelayValue": 7, "UnlockDelayUnit": "DAYS"}}
+        )

@@ -283,14 +283,3 @@ def _instance(cloud: StandIn) -> dict[str, Any]:
     [reservation] = ec2.describe_instances(InstanceIds=[started["InstanceId"]])["Reservations"]
     instance: dict[str, Any] = reservation["Instances"][0]
     return instance
-
-
-def test_a_deprecated_image_is_shown_to_others_by_its_id_only(cloud: StandIn) -> None:
-    image_id = register(cloud, NAME)
-    available(cloud, image_id)
-    share(cloud, image_id)
-    assert found(cloud, account=CONSUMER, Owners=["123456789012"]) == [NAME]
-    cloud.client("ec2").enable_image_deprecation(ImageId=image_id, DeprecateAt="2026-01-01T00:00:00Z")
-    assert found(cloud) == [NAME], "its owner"
-    assert found(cloud, account=CONSUMER, Owners=["123456789012"]) == []
-    assert found(cloud, account=CONSUMER, Owners=[], ImageIds=[image_id]) == [NAME]

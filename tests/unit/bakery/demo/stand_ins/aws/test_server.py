@@ -126,8 +126,8 @@ def test_a_region_that_does_not_exist_is_refused(cloud: StandIn) -> None:
 
 def test_what_moto_cannot_do_is_said_so(cloud: StandIn) -> None:
     image_id = register(cloud, "web-1.0.0-x86_64")
-    with pytest.raises(ClientError, match=r"\(NotImplemented\).* DisableImageDeprecation"):
-        cloud.client("ec2").disable_image_deprecation(ImageId=image_id)
+    with pytest.raises(ClientError, match=r"\(NotImplemented\).* CreateStoreImageTask"):
+        cloud.client("ec2").create_store_image_task(ImageId=image_id, Bucket="catalog")
 
 
 def test_one_of_many_conditional_writes_wins(cloud: StandIn) -> None:

@@ -1,0 +1,104 @@
+"""Compares what the catalog says of images and channels with what their targets have, and repairs the difference."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from bakery.catalog import Record
+from bakery.clouds.target import Finding, Status
+from bakery.engine.channels import open_channel, restore
+from bakery.engine.distribution import distribute_version
+from bakery.engine.moves import Channel, compare_pointers
+from bakery.engine.session import Session
+from bakery.engine.targets import open_targets
+from bakery.host.events import report_step
+from bakery.model.definition import ImageDefinition
+from bakery.model.version import ImageVersion
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One comparison: of a version at a location, or of a pointer of a channel; `channel` is empty for a version."""
+
+    image: str
+    arch: str
+    version: str
+    channel: str
+    target: str
+    location: str
+    status: Status
+    detail: str
+    schema: Literal["bakery/audited/1"] = "bakery/audited/1"
+
+    @property
+    def name(self) -> str:
+        """The name of what was compared."""
+        return f"{self.image} {self.channel or self.version} {self.target} {self.location}"
+
+
+def audit_image(session: Session, definition: ImageDefinition, *, fix: bool = False) -> list[Audited]:
+    """Compare the newest complete version of an image, those that channels point at, and the pointers of channels.
+
+    With `fix`, what is wrong is repaired before: interrupted moves, images, tags, shares, and pointers that somebody
+    else changed.
+    """
+    with report_step(session.report, "audit", definition.name, "compare it with its targets"):
+        results = list(_compare_image(session, definition))
+    if not fix or all(result.status == "correct" for result in results):
+        return results
+    with open_targets(session, definition) as targets:
+        for record in _list_records(session, definition):
+            if any(result.version == record.version and _is_wrong(result) for result in results):
+                distribute_version(session, definition, targets, record)
+        for channel in _list_channels(session, definition):
+            with open_channel(session, definition, channel, targets) as handle:
+                restore(handle)
+    return list(_compare_image(session, definition))
+
+
+def _is_wrong(result: Audited) -> bool:
+    return not result.channel and result.status != "correct"
+
+
+def _compare_image(session: Session, definition: ImageDefinition) -> Iterator[Audited]:
+    with open_targets(session, definition) as targets:
+        for record in _list_records(session, definition):
+            for name, target in targets.items():
+                if publication := record.publication(name):
+                    for finding in target.inspect(publication):
+                        yield _of(record, "", name, finding)
+        for channel in _list_channels(session, definition):
+            with open_channel(session, definition, channel, targets) as handle:
+                yield from _compare_channel(handle)
+
+
+def _compare_channel(channel: Channel) -> Iterator[Audited]:
+    head, move = channel.head, channel.last_move
+    record = channel.record(head.version) if head else None
+    if move and move.state == "begun":
+        text = f"a move to {move.version or 'nothing'} was interrupted, {move.at}"
+        of = record or channel.record(move.version)
+        if of:
+            yield _of(of, channel.name, "catalog", Finding(channel.catalog.location, "incorrect", text))
+        return
+    for target, finding in compare_pointers(channel) if record else ():
+        assert record
+        yield _of(record, channel.name, target, finding)
+
+
+def _list_records(session: Session, definition: ImageDefinition) -> list[Record]:
+    """The newest complete version of an image, and those that its channels point at, each once."""
+    catalog, image, arch = session.catalog, definition.name, definition.arch
+    newest = catalog.newest(image, arch)
+    versions = dict.fromkeys(head.version for head in catalog.heads(image, arch))
+    records = [catalog.record(ImageVersion(image, arch, version)) for version in versions]
+    return records if newest is None or newest.version in versions else [newest, *records]
+
+
+def _list_channels(session: Session, definition: ImageDefinition) -> list[str]:
+    return session.catalog.channel_names(definition.name, definition.arch)
+
+
+def _of(record: Record, channel: str, target: str, finding: Finding) -> Audited:
+    parts = (record.image, record.arch, record.version, channel, target)
+    return Audited(*parts, finding.location, finding.status, finding.detail)

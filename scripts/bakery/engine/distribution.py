@@ -1,0 +1,124 @@
+"""Brings a published version wherever its definition wants it, and takes it back from everywhere else."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from bakery.catalog import Record
+from bakery.clouds.target import Target, gone_error
+from bakery.engine.moves import Targets
+from bakery.engine.plan import list_unwanted
+from bakery.engine.publish import publish_everywhere
+from bakery.engine.session import Session
+from bakery.host import files
+from bakery.host.errors import BakeryError, ConflictError
+from bakery.model import tags
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import ImageLocation, Publication
+from bakery.model.inputs import remote_base
+from bakery.model.naming import full_name
+
+
+def distribute_version(session: Session, definition: ImageDefinition, targets: Targets, record: Record) -> Record:
+    """Make what is missing of a complete version: locations, shares, tags, and images that are gone; its record.
+
+    NotFoundError if it is not at a target yet, since that takes its disk. Locations that the definition does not name
+    any more stay in the record until `withdraw_version`.
+    """
+    if record.state != "complete":
+        raise BakeryError(
+            f"{record.image} {record.version} is {record.state}: only a complete version can be distributed",
+            detail=record.reason if record.state == "revoked" else "",
+            hint=f"run 'bakery run {record.image}'",
+        )
+    missing = [name for name in definition.targets if record.publication(name) is None]
+    if missing:
+        message = f"{record.image} {record.version} was never published at {', '.join(missing)}"
+        raise gone_error(message, session.catalog.location, record.image)
+    session.keyring.require_signer("publish")
+
+    def distribute(name: str, target: Target) -> Publication:
+        publication = record.publication(name)
+        assert publication  # as checked above
+        fresh = target.distribute(publication, _expected_tags(definition, record, publication), session.report)
+        return publication if replace(fresh, seconds=publication.seconds) == publication else fresh
+
+    with files.exclusive(
+        session.project.workspace / "locks" / f"publish-{full_name(record)}.lock",
+        f"{full_name(record)} is being published by another run",
+    ):
+        publications = keep_locations(record, publish_everywhere(targets, distribute))
+    reason = "repaired" if _image_ids(record.publications) - _image_ids(publications) else "distributed"
+    return _revise(session, record, publications, definition.tags, reason)
+
+
+def keep_locations(record: Record, publications: Iterable[Publication]) -> tuple[Publication, ...]:
+    """The publications of a run, with the locations of earlier ones that they lack."""
+    return tuple(_add_locations(fresh, record.publication(fresh.target)) for fresh in publications)
+
+
+def withdraw_version(session: Session, definition: ImageDefinition, targets: Targets, record: Record) -> Record:
+    """Take a version back from the locations that its definition does not name any more; its record.
+
+    ConflictError if a channel has pointers there: they would lead to an image that their readers may not use.
+    """
+    publications = []
+    for publication in record.publications:
+        unwanted = list_unwanted(definition, publication)
+        if unwanted and publication.target in targets:
+            _refuse_pointers(session, record, unwanted)
+            targets[publication.target].withdraw(publication, unwanted, session.report)
+            rest = tuple(location for location in publication.locations if location not in unwanted)
+            withdrawn = (*publication.withdrawn, *unwanted)
+            publications.append(replace(publication, locations=rest, withdrawn=withdrawn))
+        else:
+            publications.append(publication)
+    return _revise(session, record, tuple(publications), record.tags, "withdrawn")
+
+
+def _add_locations(fresh: Publication, before: Publication | None) -> Publication:
+    if before is None:
+        return fresh
+    names = {location.location for location in fresh.locations}
+    earlier_locations, withdrawn = (
+        tuple(location for location in locations if location.location not in names)
+        for locations in (before.locations, before.withdrawn)
+    )
+    return replace(fresh, locations=fresh.locations + earlier_locations, withdrawn=withdrawn)
+
+
+def _refuse_pointers(session: Session, record: Record, locations: Iterable[ImageLocation]) -> None:
+    """Raise ConflictError if a channel that points at a version has a pointer in one of the locations."""
+    names = {location.location for location in locations}
+    for head in session.catalog.heads(record.image, record.arch):
+        if head.version == record.version and names & {pointer.location for pointer in head.pointers}:
+            raise ConflictError(
+                f"channel {head.channel} of {record.image} still points at {record.version} in locations that the "
+                "definition does not name any more",
+                hint=f"run 'bakery promote {record.image} {record.version} {head.channel}', which removes these "
+                "pointers, then run again",
+            )
+
+
+def _expected_tags(definition: ImageDefinition, record: Record, publication: Publication) -> tags.Tags:
+    """The tags of a version at a target: of the disk that was published there, or of the image that Packer built."""
+    if record.base and publication.sha256 == record.sha256:
+        return tags.of_disk(definition, record, record.base, record.sha256, record.raw_sha256)
+    base = record.inputs.get(remote_base(publication.target), "")
+    return tags.of_image(definition, record, base, publication.sha256)
+
+
+def _revise(
+    session: Session,
+    record: Record,
+    publications: tuple[Publication, ...],
+    version_tags: Mapping[str, str],
+    reason: str,
+) -> Record:
+    names = {publication.target for publication in publications}
+    elsewhere = tuple(publication for publication in record.publications if publication.target not in names)
+    complete = replace(record, publications=(*publications, *elsewhere), tags=dict(version_tags))
+    return record if complete == record else session.catalog.revise(complete, reason)
+
+
+def _image_ids(publications: Iterable[Publication]) -> set[str]:
+    return {location.id for publication in publications for location in publication.locations}

@@ -1,0 +1,406 @@
+"""Moves a channel at all of its places or at none, and keeps the move in the catalog while it lasts.
+
+The places of a channel are those that it has now together with those of the version that it moves to. All of them are
+looked at before the journal gets the move, the journal has it before a pointer changes, the channel's new entry decides
+where it points, and the last line of the journal ends the move. A run that is killed leaves a move without that line:
+the next run finishes it or takes it back.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bakery.catalog import Catalog, ChannelEntry, Move, PointerChange, Record
+from bakery.clouds.target import Finding, Target
+from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.events import Event, Reporter
+from bakery.host.text import count_of
+from bakery.model.documents import Location, Pointer
+from bakery.model.version import ImageVersion
+
+Targets = Mapping[str, Target]
+Place = tuple[str, Location]  # the name of a target, and a location there
+Pointers = Mapping[Place, Pointer]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel of an image, and the targets at which it has pointers. `owner` owns the moves of this run."""
+
+    catalog: Catalog
+    image: str
+    arch: str
+    name: str
+    targets: Targets
+    owner: str
+    report: Reporter
+
+    @property
+    def head(self) -> ChannelEntry | None:
+        """The newest entry, which may have deleted the channel."""
+        return self.catalog.last_entry(self.image, self.arch, self.name)
+
+    @property
+    def last_move(self) -> Move | None:
+        """The last line of the journal."""
+        return self.catalog.last_move(self.image, self.arch, self.name)
+
+    def record(self, version: str) -> Record | None:
+        """The record of a version; None for no version."""
+        return self.catalog.record(ImageVersion(self.image, self.arch, version)) if version else None
+
+    def note(self, text: str) -> None:
+        """Report a line about the channel."""
+        self.report(Event("note", "promote", self.image, text))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A move that the journal has, to a version or to None, with the values of all pointers before it."""
+
+    channel: Channel
+    move: Move
+    head: ChannelEntry | None
+    record: Record | None
+    actual: Pointers
+
+    @property
+    def image(self) -> Record | None:
+        """A version of the image, by which targets name its pointers."""
+        return self.record or self.channel.record(self.move.before)
+
+
+def move_channel(
+    channel: Channel, record: Record | None, reason: str, *, held: bool = False, overwrite: bool = False
+) -> ChannelEntry:
+    """Point a channel at a version, or delete it; its entry, which may exist already.
+
+    The caller has settled earlier moves, and checked that the version can be used. ConflictError if somebody else
+    changed a pointer, unless the move may `overwrite` it. If a step fails, the pointers of all targets get their old
+    values back.
+    """
+    channel.catalog.require_publisher()
+    head, last = channel.head, channel.last_move
+    before, version = (head.version if head else ""), (record.version if record else "")
+    changes = list_changes(channel, record)
+    actual = _read_pointers(channel, changes, record or channel.record(before))
+    if not overwrite:
+        _refuse_foreign(channel, head, changes, actual)
+    pointers = _list_pointers(changes, actual)
+    if head and (before, head.held, head.pointers) == (version, held, pointers) and not _due(changes, actual):
+        channel.note(f"{channel.name} points at {version} already")
+        return head
+    move = Move(
+        channel.image,
+        channel.arch,
+        channel.name,
+        last.number + 1 if last else 0,
+        "begun",
+        head.number + 1 if head else 0,
+        before,
+        version,
+        tuple(changes),
+        at="",
+        by="",
+        reason=reason,
+        owner=channel.owner,
+        expires="",
+        held=held,
+    )
+    return _carry_out(_Work(channel, channel.catalog.begin_move(move), head, record, actual))
+
+
+def settle_move(channel: Channel) -> None:
+    """Finish the move that an interrupted run left, if its version can be used; otherwise take it back.
+
+    BusyError if another run may still be at work on it.
+    """
+    last = channel.last_move
+    if last is None or last.state != "begun":
+        return
+    move = channel.catalog.take_move(last, channel.owner)
+    record, head = channel.record(move.version), channel.head
+    actual = _read_pointers(channel, move.changes, record or channel.record(move.before))
+    work = _Work(channel, move, head, record, actual)
+    if head and head.number >= move.entry:
+        _follow_catalog(work, move.changes)
+    elif record is None or not find_defects(channel, record):
+        channel.note(f"finish the move of {channel.name} to {move.version or 'nothing'}, which was interrupted")
+        _refuse_foreign(channel, head, move.changes, actual)
+        _carry_out(work)
+    else:
+        channel.note(f"take back the move of {channel.name} to {move.version}, which was interrupted")
+        # The entry comes first: from then on, the run that was interrupted cannot write its own.
+        before = channel.record(move.before)
+        _write_entry(work, before, actual, f"{move.version} cannot be used any more")
+        _follow_catalog(work, move.changes)
+
+
+def find_defects(channel: Channel, record: Record) -> list[Finding]:
+    """The reasons why a version cannot be used everywhere; none if it can."""
+    if record.state != "complete":
+        return [Finding(record.version, "incorrect", f"it is {record.state}")]
+    findings = [
+        finding
+        for name, target in channel.targets.items()
+        if (publication := record.publication(name))
+        for finding in target.inspect(publication)
+    ]
+    return [finding for finding in findings if finding.status != "correct"]
+
+
+def compare_pointers(channel: Channel) -> Iterator[tuple[str, Finding]]:
+    """Compare the pointers of a channel with its entry; the target of each comparison with its result.
+
+    A pointer that the channel left behind where its version was withdrawn is unexpected.
+    """
+    head = channel.head
+    record = channel.record(head.version) if head else None
+    places = _list_places(channel)
+    unwanted = [
+        (publication.target, location.location)
+        for publication in (record.publications if record else ())
+        for location in publication.withdrawn
+        if publication.target in channel.targets
+    ]
+    changes = [
+        PointerChange(target, *location, "", places.get((target, location), ""))
+        for target, location in dict.fromkeys((*places, *unwanted))
+    ]
+    for name, group in _by_target(changes).items():
+        try:
+            actual = _read_pointers(channel, group, record)
+        except BakeryError as error:
+            where = describe_places(group)
+            yield name, Finding(where, "unreachable", ": ".join(filter(None, (error.message, error.detail))))
+            continue
+        for change in group:
+            yield name, _compare_pointer(change, actual.get(_place(change)))
+
+
+def _compare_pointer(change: PointerChange, pointer: Pointer | None) -> Finding:
+    where = "/".join(filter(None, change.location)) or change.target
+    if pointer is None:
+        return Finding(where, "missing", f"expected {change.after}") if change.after else Finding(where, "correct")
+    if not change.after:
+        return Finding(where, "unexpected", f"{pointer.name} is {pointer.value}, expected none")
+    if pointer.value != change.after:
+        return Finding(where, "incorrect", f"{pointer.name} is {pointer.value}, expected {change.after}")
+    return Finding(where, "correct")
+
+
+def list_changes(channel: Channel, record: Record | None) -> list[PointerChange]:
+    """The values of a channel's pointers at each place, now and when it points at a version; None for nothing.
+
+    BakeryError if the channel has pointers at a target that the definition does not have any more.
+    """
+    before, after = _list_places(channel), _list_wanted(channel, record)
+    if absent := {target for target, _ in before} - channel.targets.keys():
+        names = " and ".join(sorted(absent))
+        raise BakeryError(
+            f"channel {channel.name} of {channel.image} also points at {names}, where the definition has no target",
+            hint=f"add {names} to the targets again and run 'bakery channel delete {channel.image} {channel.name}'; "
+            "the next run makes the channel anew, without them",
+        )
+    return [
+        PointerChange(target, *location, before.get((target, location), ""), after.get((target, location), ""))
+        for target, location in dict.fromkeys((*before, *after))
+    ]
+
+
+def describe_places(changes: Iterable[PointerChange]) -> str:
+    """Places in a message: the target, then account and region if it has them."""
+    return ", ".join(f"{change.target} {'/'.join(filter(None, change.location))}".strip() for change in changes)
+
+
+def _carry_out(work: _Work) -> ChannelEntry:
+    """Write the pointers and the entry of a move, and end it."""
+    channel, move = work.channel, work.move
+    due = _due(move.changes, work.actual)
+    untouched, pointers = list(due), dict(work.actual)
+    try:
+        for name, changes in _by_target(due).items():
+            untouched = [change for change in untouched if change.target != name]
+            pointers |= _write_pointers(work, name, changes, work.record)
+        entry = _write_entry(work, work.record, pointers, move.reason, held=move.held)
+    except BaseException as error:
+        _take_back(work, [change for change in move.changes if change not in untouched], error)
+        raise
+    channel.catalog.end_move(move, "done")
+    channel.note(f"{channel.name} -> {entry.version or 'deleted'}")
+    return entry
+
+
+def _take_back(work: _Work, changes: Sequence[PointerChange], error: BaseException) -> None:
+    """Point changed places at the version that the catalog names, and add a line for each target to `error`.
+
+    The catalog decides, since another run may have moved the channel, or only the answer to our own write been lost.
+    """
+    try:
+        lines = _follow_catalog(work, changes)
+    except BakeryError as failure:
+        lines = [f"NOT restored, the next run does it: {failure.message}: {failure.detail}"]
+    if isinstance(error, BakeryError):
+        error.detail = "\n".join(filter(None, (error.detail, *lines)))
+
+
+def _follow_catalog(work: _Work, changes: Sequence[PointerChange]) -> list[str]:
+    """Point places at the version that the channel's newest entry names, and end the move; a line for each target.
+
+    The move does not end if a target fails.
+    """
+    channel, move, head = work.channel, work.move, work.channel.head
+    version = head.version if head else ""
+    lines, failed = [], False
+    for name, group in _by_target(changes).items():
+        try:
+            _restore_target(work, name, group, channel.record(version))
+            lines.append(f"{name}: restored to {version or 'nothing'}")
+        except BakeryError as failure:
+            failed = True
+            lines.append(f"{name}: NOT restored to {version or 'nothing'}: {failure.message}: {failure.detail}")
+    if not failed:
+        channel.catalog.end_move(move, "done" if version == move.version else "undone")
+    return lines
+
+
+def _restore_target(work: _Work, name: str, changes: Sequence[PointerChange], record: Record | None) -> None:
+    """Write the pointers of a target again. A place that refuses the write passes if it has its value."""
+    try:
+        _write_pointers(work, name, changes, record)
+    except BakeryError:
+        actual, values = _read_pointers(work.channel, changes, work.image), _decide_values(work, record)
+        for change in changes:
+            pointer = actual.get(_place(change))
+            if (pointer.value if pointer else "") != values.get(_place(change), ""):
+                raise
+
+
+def _write_pointers(
+    work: _Work, name: str, changes: Sequence[PointerChange], record: Record | None
+) -> dict[Place, Pointer]:
+    """Point places of a target at a version, and remove the pointers where it is not."""
+    channel = work.channel
+    target, values = channel.targets[name], _decide_values(work, record)
+    locations = [change.location for change in changes if _place(change) in values]
+    values_to_remove = {
+        change.location: {change.before, change.after} - {""} for change in changes if _place(change) not in values
+    }
+    pointers: Mapping[Location, Pointer] = {}
+    if locations and record and (publication := record.publication(name)):
+        pointers = target.point(publication, channel.name, locations, channel.report)
+    if values_to_remove and work.image:
+        target.unpoint(work.image, channel.name, values_to_remove)
+    return {(name, location): pointer for location, pointer in pointers.items()}
+
+
+def _write_entry(
+    work: _Work, record: Record | None, pointers: Pointers, reason: str, *, held: bool = False
+) -> ChannelEntry:
+    """Write the channel's entry, which points at a version, or deletes the channel."""
+    channel, head = work.channel, work.head
+    if record is None:
+        return channel.catalog.delete_channel(channel.image, channel.arch, channel.name, reason, head)
+    places = _decide_values(work, record)
+    own_pointers = tuple(pointers[place] for place in places if place in pointers)
+    return channel.catalog.move(record, channel.name, reason, head, own_pointers, held=held)
+
+
+def _read_pointers(channel: Channel, changes: Sequence[PointerChange], of: Record | None) -> dict[Place, Pointer]:
+    """The channel's pointers at the places of changes, as they are now; `of` is any version of the image."""
+    pointers: dict[Place, Pointer] = {}
+    for name, group in _by_target(changes).items():
+        if of:
+            read = channel.targets[name].read_channel(of, channel.name, [change.location for change in group])
+            pointers |= {(name, location): pointer for location, pointer in read.items()}
+    return pointers
+
+
+def _refuse_foreign(
+    channel: Channel, head: ChannelEntry | None, changes: Iterable[PointerChange], actual: Pointers
+) -> None:
+    """Raise ConflictError if a pointer has a value that neither the channel's entry nor the move gives it."""
+    last_values = {pointer.value for pointer in head.pointers} if head else set()
+    foreign = [
+        (change, pointer)
+        for change in changes
+        if (pointer := actual.get(_place(change))) and pointer.value not in {change.before, change.after, *last_values}
+    ]
+    if foreign:
+        raise ConflictError(
+            f"somebody else changed {count_of(len(foreign), 'pointer')} of channel {channel.name} of {channel.image}",
+            detail="\n".join(
+                f"{describe_places([change])}: {pointer.name} is {pointer.value}, expected {change.before or 'none'}"
+                for change, pointer in foreign
+            ),
+            hint="find out who did it; then put the values back, or replace them with 'bakery promote --overwrite'",
+        )
+
+
+def _due(changes: Iterable[PointerChange], actual: Pointers) -> list[PointerChange]:
+    """The changes that are not there yet."""
+    values = {place: pointer.value for place, pointer in actual.items()}
+    return [change for change in changes if change.after != values.get(_place(change), "")]
+
+
+def _list_places(channel: Channel) -> dict[Place, str]:
+    """The channel's places, and the values that its pointers have there by the catalog.
+
+    The last move knows them: its version may be in other places by now. Older releases kept no journal.
+    """
+    head, move = channel.head, channel.last_move
+    if move and head and head.number <= move.entry and move.state != "begun":
+        return {
+            _place(change): value
+            for change in move.changes
+            if (value := change.after if move.state == "done" else change.before)
+        }
+    record = channel.record(head.version) if head else None
+    elsewhere = {
+        (publication.target, location.location): location.id
+        for publication in (record.publications if record else ())
+        if publication.target not in channel.targets
+        for location in publication.locations
+    }
+    return {**_list_values(channel, record), **elsewhere}
+
+
+def _decide_values(work: _Work, record: Record | None) -> dict[Place, str]:
+    """The values of the pointers when the channel is at a version: one of the move's, or another run's."""
+    version, move = (record.version if record else ""), work.move
+    if version == move.version:
+        return {_place(change): change.after for change in move.changes if change.after}
+    if version == move.before:
+        return {_place(change): change.before for change in move.changes if change.before}
+    return _list_wanted(work.channel, record)
+
+
+def _list_wanted(channel: Channel, record: Record | None) -> dict[Place, str]:
+    """The values of the channel's pointers at each place of a version that the definition still names."""
+    values = _list_values(channel, record)
+    locations = {name: channel.targets[name].wanted_locations() for name in {name for name, _ in values}}
+    return {(name, location): value for (name, location), value in values.items() if location in locations[name]}
+
+
+def _list_values(channel: Channel, record: Record | None) -> dict[Place, str]:
+    """The values of the channel's pointers at each place of a version."""
+    return {
+        (publication.target, location): value
+        for publication in (record.publications if record else ())
+        if publication.target in channel.targets
+        for location, value in channel.targets[publication.target].channel_values(publication).items()
+    }
+
+
+def _list_pointers(changes: Iterable[PointerChange], actual: Pointers) -> tuple[Pointer, ...]:
+    return tuple(actual[place] for change in changes if change.after and (place := _place(change)) in actual)
+
+
+def _by_target(changes: Iterable[PointerChange]) -> dict[str, list[PointerChange]]:
+    groups: dict[str, list[PointerChange]] = {}
+    for change in changes:
+        groups.setdefault(change.target, []).append(change)
+    return groups
+
+
+def _place(change: PointerChange) -> Place:
+    return change.target, change.location

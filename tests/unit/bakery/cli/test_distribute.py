@@ -1,0 +1,160 @@
+"""A version is brought to new places and taken back from old ones, and its channels are never split on the way."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bakery.clouds import CLOUDS
+from bakery.host.errors import BakeryError
+from bakery.model.documents import ImageLocation, Location, Publication
+from bakery.model.tags import Tags
+from doubles.channels import DictTarget
+from unit.bakery.cli.cli_runner import CliRunner
+
+CONSUMER = "222222222222"
+OWN = "111111111111"
+
+
+class Cloud(DictTarget):
+    """Images in the regions and accounts of a definition; `shares` are the accounts that may use them, by region."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.regions: list[str] = []
+        self.accounts: list[str] = []
+        self.shares: set[Location] = set()
+        self.steps: list[str] = []
+        self.broken = False
+
+    def of(self, regions: list[str], accounts: list[str]) -> "Cloud":
+        self.regions, self.accounts = regions, accounts
+        self.wanted = [Location(account, region) for account in (OWN, *accounts) for region in regions]
+        return self
+
+    def publish(self, artifact: Any, disk: Any, report: Any) -> Publication:
+        return self._publication(artifact, artifact.disk.sha256)
+
+    def distribute(self, publication: Publication, expected: Tags, report: Any) -> Publication:
+        if self.broken:
+            raise BakeryError("the cloud is out of order")
+        self.steps.append(f"distribute {expected['Name']}")
+        return self._publication(publication, publication.sha256)
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Any) -> None:
+        assert not {location.location for location in locations} & {place for _, place in self.pointers}
+        self.steps.append("withdraw")
+        self.shares -= {location.location for location in locations}
+
+    def _publication(self, of: Any, sha256: str) -> Publication:
+        self.shares |= {location for location in self.wanted if location.account != OWN}
+        locations = tuple(
+            ImageLocation(*place, f"ami-{place.region}-{of.version}", owned=place.account == OWN, key_alias="")
+            for place in self.wanted
+        )
+        return Publication(of.image, of.arch, of.version, sha256, "aws", locations)
+
+
+@pytest.fixture
+def cloud(bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """Web is at AWS in two regions and one more account, and its channel points at it there."""
+    cloud = Cloud()
+
+    def open_target(_project: Any, definition: Any, _credentials: Any) -> Cloud:
+        aws = definition.distribution.by_target["aws"]
+        return cloud.of(list(aws.regions), list(aws.accounts))
+
+    monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], open_target=open_target, try_login=lambda *_: None))
+    bakery.edit("web", "targets: [local]", f"targets: [local, aws]\n{_settings(['eu-west-1', 'us-east-1'])}")
+    bakery.line()
+    assert len(cloud.pointers) == 4
+    return cloud
+
+
+def _settings(regions: list[str], accounts: tuple[str, ...] = (CONSUMER,)) -> str:
+    quoted = ", ".join(f'"{account}"' for account in accounts)
+    return f"distribution: {{aws: {{regions: [{', '.join(regions)}], accounts: [{quoted}]}}}}"
+
+
+def _publication(bakery: CliRunner) -> Publication:
+    record = bakery.catalog.newest("web", "x86_64")
+    assert record
+    publication = record.publication("aws")
+    assert publication
+    return publication
+
+
+def test_a_region_that_is_added(bakery: CliRunner, cloud: Cloud) -> None:
+    """It needs no disk in the workspace, and the channel goes there as well."""
+    (bakery.folder("web", "1.0.0") / "artifact.json").unlink()
+    bakery.edit("web", "us-east-1]", "us-east-1, eu-north-1]")
+    assert "not yet in eu-north-1" in bakery("plan").out
+    assert bakery("run", "web").code == 0
+    assert len(_publication(bakery).locations) == 6
+    assert len(cloud.pointers) == 6
+    assert "keep" in bakery("plan", "web").out
+
+
+def test_an_account_that_is_removed(bakery: CliRunner, cloud: Cloud) -> None:
+    """Its pointers go before its shares."""
+    bakery.edit("web", f'"{CONSUMER}"', "")
+    assert f"still in {CONSUMER}/eu-west-1, {CONSUMER}/us-east-1" in " ".join(bakery("plan").out.split())
+    answer = bakery("run", "web")
+    assert answer.code == 0
+    assert f"stable leaves aws {CONSUMER}/eu-west-1, aws {CONSUMER}/us-east-1" in answer.err
+    assert {place.account for _, place in cloud.pointers} == {OWN}
+    assert cloud.shares == set()
+    publication = _publication(bakery)
+    assert ({image.account for image in publication.locations}, len(publication.withdrawn)) == ({OWN}, 2)
+    assert cloud.steps == ["distribute web-1.0.0-x86_64", "withdraw"]
+    assert "keep" in bakery("plan", "web").out
+
+
+def test_an_account_that_comes_back(bakery: CliRunner, cloud: Cloud) -> None:
+    bakery.edit("web", f'"{CONSUMER}"', "")
+    assert bakery("run", "web").code == 0
+    bakery.edit("web", "accounts: []", f'accounts: ["{CONSUMER}"]')
+    assert bakery("run", "web").code == 0
+    publication = _publication(bakery)
+    assert (len(publication.locations), publication.withdrawn) == (4, ())
+    assert len(cloud.shares) == 2
+
+
+def test_a_channel_that_stays_behind(bakery: CliRunner, cloud: Cloud) -> None:
+    """Its readers keep their shares until somebody moves it."""
+    assert bakery("promote", "web", "1.0.0", "slow", "--new").code == 0
+    bakery.edit("web", f'"{CONSUMER}"', "")
+    answer = bakery("run", "web")
+    assert answer.code == 1
+    assert "channel slow of web still points at 1.0.0" in answer.err
+    assert len(cloud.shares) == 2
+    assert bakery("promote", "web", "1.0.0", "slow").code == 0
+    assert bakery("run", "web").code == 0
+    assert cloud.shares == set()
+
+
+def test_a_version_that_lacks_a_place_is_brought_there(bakery: CliRunner, cloud: Cloud) -> None:
+    """As its refusal says."""
+    bakery.edit("web", "us-east-1]", "us-east-1, eu-north-1]")
+    bakery.edit("web", "hello", "goodbye")
+    assert bakery("run", "web").code == 0
+    answer = bakery("rollback", "web", "stable")
+    assert answer.code == 1
+    assert f"web 1.0.0 is not in aws {OWN}/eu-north-1" in answer.err
+    assert "'bakery distribute web 1.0.0'" in answer.err
+    assert bakery("distribute", "web", "1.0.0").code == 0
+    assert bakery("rollback", "web", "stable").code == 0
+    assert set(cloud.pointers.values()) == {
+        f"ami-{region}-1.0.0" for region in ("eu-west-1", "us-east-1", "eu-north-1")
+    }
+
+
+def test_nothing_is_recorded_that_failed(bakery: CliRunner, cloud: Cloud) -> None:
+    before = _publication(bakery)
+    bakery.edit("web", "us-east-1]", "us-east-1, eu-north-1]")
+    cloud.broken = True
+    answer = bakery("run", "web")
+    assert answer.code == 4
+    assert "publishing failed at aws, succeeded at local" in answer.err
+    assert _publication(bakery) == before
