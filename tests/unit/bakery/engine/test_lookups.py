@@ -70,7 +70,7 @@ def test_a_change_without_a_snapshot_since(published: CliRunner) -> None:
     record = published.catalog.newest("web", "x86_64")
     assert record
     published.catalog.revise(replace(record, state="revoked"), "leaks")
-    assert plan(published)["web"].reason == "1.0.0 was revoked: leaks"
+    assert "revoked: leaks" in plan(published)["web"].reason
 
 
 def test_failures_are_read_for_what_is_due(published: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
