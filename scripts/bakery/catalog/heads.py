@@ -66,14 +66,11 @@ class Head(Strict):
 
 @dataclass(frozen=True)
 class ImageHeads(Strict):
-    """The newest complete version of each of the newest release lines, and the newest entry of each channel.
-
-    `moves` are the last lines of the channels' journals that say that a move began.
-    """
+    """The newest complete version of each of the newest release lines; the newest entry and move of each channel."""
 
     newest: Mapping[str, Head]
     channels: Mapping[str, Head]
-    moves: Mapping[str, Head] = field(default_factory=dict)
+    moves: Mapping[str, Head]
 
 
 @dataclass(frozen=True)
@@ -101,13 +98,13 @@ class CurrentHeads:
         """The newest complete version of a release line that is here."""
         return self.catalog.verify_head(Record, self.images[_name((image, arch))].newest[line])
 
-    def channel(self, image: str, arch: str, channel: str) -> ChannelEntry | None:
-        """The newest entry of a channel of an image that is here; None if it points at nothing."""
+    def last_entry(self, image: str, arch: str, channel: str) -> ChannelEntry | None:
+        """The newest entry of a channel of an image that is here, as `Channels.last_entry`."""
         head = self.images[_name((image, arch))].channels.get(channel)
         return self.catalog.verify_head(ChannelEntry, head) if head else None
 
-    def unfinished_move(self, image: str, arch: str, channel: str) -> Move | None:
-        """The move of a channel of an image that is here, if an interrupted run left one."""
+    def last_move(self, image: str, arch: str, channel: str) -> Move | None:
+        """The newest line of the journal of such a channel, as `Moves.last_move`."""
         head = self.images[_name((image, arch))].moves.get(channel)
         return self.catalog.verify_head(Move, head) if head else None
 
@@ -208,8 +205,10 @@ class Heads(Versions, Channels, Moves):
         try:
             newest = {line: head for line in self._newest_lines(image) if (head := self._read_newest(image, line))}
             names = self.channel_names(*image)
-            channels = {name: head for name in names if (head := self._read_channel(image, name))}
-            moves = {name: head for name in names if (head := self._read_move(image, name))}
+            entries = {name: self.last_entry(*image, name) for name in names}
+            channels = {name: self._read_head(entry) for name, entry in entries.items() if entry}
+            lines = {name: self.last_move(*image, name) for name in names}
+            moves = {name: self._read_head(line) for name, line in lines.items() if line}
         except OutageError:
             raise
         except BakeryError:
@@ -223,14 +222,6 @@ class Heads(Versions, Channels, Moves):
     def _read_newest(self, image: Image, line: str) -> Head | None:
         record = self.newest(*image, line)
         return self._read_head(record) if record else None
-
-    def _read_channel(self, image: Image, channel: str) -> Head | None:
-        entry = self.channel(*image, channel)
-        return self._read_head(entry) if entry else None
-
-    def _read_move(self, image: Image, channel: str) -> Head | None:
-        move = self.unfinished_move(*image, channel)
-        return self._read_head(move) if move else None
 
     def _read_head(self, document: Record | ChannelEntry | Move) -> Head:
         key = document_key(document)

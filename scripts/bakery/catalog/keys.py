@@ -102,7 +102,7 @@ def announced_key(name: str) -> str:
 
 
 def image_of(key: str) -> tuple[str, str]:
-    """The name and the architecture of the image whose record or channel entry has a key."""
+    """The name and the architecture of the image whose document has a key."""
     _, image, arch, *_ = key.split("/")
     return image, arch
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from bakery.catalog import Catalog, ChannelEntry, CurrentHeads, Failure, Move, Record, read_all
+from bakery.catalog import Catalog, Failure, Record, read_all
+from bakery.catalog.heads import CurrentHeads
 from bakery.engine.plan import Lookups
 from bakery.model.definition import ImageDefinition
 
@@ -39,29 +40,17 @@ class CatalogLookups:
         return Lookups(
             newest=self._find_newest,
             latest=lambda image: self._catalog.latest(image.name, image.arch, image.version),
-            head=self._find_channel,
-            move=self._find_move,
+            head=lambda image: self._source(image).last_entry(image.name, image.arch, image.channel or ""),
+            move=lambda image: self._source(image).last_move(image.name, image.arch, image.channel or ""),
         )
+
+    def _source(self, image: ImageDefinition) -> Catalog | CurrentHeads:
+        return self._catalog if self.has_records(image) else self._heads
 
     def _find_newest(self, image: ImageDefinition) -> Record | None:
         if self.has_records(image):
             return self._newest[image.name]
         return self._heads.newest(image.name, image.arch, image.version)
-
-    def _find_channel(self, image: ImageDefinition) -> ChannelEntry | None:
-        """The newest entry of the channel of a definition; None if it points at nothing."""
-        if not image.channel:
-            return None
-        return self._source(image).channel(image.name, image.arch, image.channel)
-
-    def _find_move(self, image: ImageDefinition) -> Move | None:
-        """The move of the channel of a definition that an interrupted run left."""
-        if not image.channel:
-            return None
-        return self._source(image).unfinished_move(image.name, image.arch, image.channel)
-
-    def _source(self, image: ImageDefinition) -> Catalog | CurrentHeads:
-        return self._catalog if self.has_records(image) else self._heads
 
     def _read_failures(self, image: ImageDefinition) -> tuple[Failure, ...]:
         newest = self._newest[image.name] or self._catalog.newest(image.name, image.arch)

@@ -85,7 +85,7 @@ class Lookups:
 
     `newest` is the newest complete version of its release line. `latest` is the latest version of the release line in
     any state, or of another one if the release line has none. `head` is the newest entry of its channel, `move` the
-    move of the channel that an interrupted run left.
+    last line of the channel's journal.
     """
 
     newest: Callable[[ImageDefinition], Record | None]
@@ -168,7 +168,7 @@ def _promotion_reason(image: ImageDefinition, record: Record, head: ChannelEntry
     if not image.channel:
         return ""
     move = lookups.move(image)
-    if move:
+    if move and move.state == "begun":
         return f"a move of {move.channel} to {move.version or 'nothing'} was interrupted, {move.at}"
     if head is None or not head.version:
         return f"{image.channel} points at no version yet"

@@ -57,7 +57,7 @@ def by_heads(catalog: Catalog) -> Answers:
     current = catalog.current_heads()
     names = [name.removesuffix(f"@{ARCH}") for name in current.images]
     return {
-        image: (current.newest(image, ARCH, "1.0"), current.channel(image, ARCH, "stable"))
+        image: (current.newest(image, ARCH, "1.0"), current.last_entry(image, ARCH, "stable"))
         for image in names
         if current.has(image, ARCH, "1.0")
     }
@@ -254,7 +254,7 @@ class TestForgery:
 
 def test_a_key_that_no_reader_would_understand_is_not_announced() -> None:
     for key in ("observations/000000.json", "images/we@b/x86_64/versions/1.0.0/000000.json", "images/a/b/c"):
-        with pytest.raises(BakeryError, match="not the key of a record"):
+        with pytest.raises(BakeryError, match="not a valid path in the catalog"):
             announcement_name(key)
 
 

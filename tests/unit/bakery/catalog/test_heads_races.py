@@ -110,7 +110,8 @@ class World:
     def read_truth(self) -> Truth:
         catalog = Catalog(self.store, self.keyring)
         return {
-            image: (_key(catalog.newest(*image, "1.0")), _key(catalog.channel(*image, "stable"))) for image in (WEB, DB)
+            image: (_key(catalog.newest(*image, "1.0")), _key(catalog.last_entry(*image, "stable")))
+            for image in (WEB, DB)
         }
 
     def catalog(self, actor: Actor) -> Catalog:
@@ -123,7 +124,7 @@ class World:
         possible = self.truths[first:]
         for image in (WEB, DB):
             if current.has(*image, "1.0"):
-                answer = _key(current.newest(*image, "1.0")), _key(current.channel(*image, "stable"))
+                answer = _key(current.newest(*image, "1.0")), _key(current.last_entry(*image, "stable"))
                 assert answer[0] in [truth[image][0] for truth in possible], (image, answer, possible)
                 assert answer[1] in [truth[image][1] for truth in possible], (image, answer, possible)
                 self.answers += 1
@@ -136,7 +137,7 @@ def _key(document: object) -> str:
 def publish(catalog: Catalog, image: tuple[str, str], owner: str) -> Record:
     reserved = catalog.reserve(*image, "1.0", "key", {}, owner, "bake-private")
     record = catalog.revise(replace(reserved, state="complete"))
-    catalog.move(record, "stable", "", catalog.channel(*image, "stable"))
+    catalog.move(record, "stable", "", catalog.last_entry(*image, "stable"))
     return record
 
 
