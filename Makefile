@@ -58,7 +58,7 @@ integration: setup ## Run the tests with the real tools
 # Long tests are mostly emulated guests, each of which keeps a processor busy: more of them at once reach no end sooner.
 .PHONY: soak
 soak: setup ## Run the long tests that `make test` leaves out (each night)
-	$(BIN)/pytest tests/integration -m soak -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest tests/integration tests/unit -m soak -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: fmt
 fmt: setup ## Format the code

@@ -199,6 +199,27 @@ class TestKilled:
             _promote(promoted, record)
             _assert_whole(promoted, "1.0.2")
 
+    def test_the_history_has_the_move_once(self, promoted: World) -> None:
+        record = _record(promoted, "1.0.2")
+        for boundary in _kill_everywhere(promoted, lambda: _promote(promoted, record)):
+            channels.restore(promoted.channel())
+            versions = [entry.version for entry in promoted.catalog.history("web", "x86_64", "stable")]
+            assert versions in (["1.0.0", "1.0.1"], ["1.0.0", "1.0.1", "1.0.2"]), f"killed at boundary {boundary}"
+
+    def test_a_run_that_wakes_up_finds_its_place_taken(self, promoted: World) -> None:
+        """Once its move was taken back, it cannot write its entry."""
+        record, head = _record(promoted, "1.0.2"), promoted.channel().head
+        promoted.kill_at(20)
+        with pytest.raises(Killed):
+            _promote(promoted, record)
+        promoted.kill_at(None)
+        promoted.target.findings = [Finding("eu", "missing", "no image")]
+        with pytest.raises(BakeryError, match="cannot be used everywhere"):
+            _promote(promoted, record)
+        with pytest.raises(ConflictError, match="was moved by another run"):
+            promoted.catalog.move(record, "stable", "late", head)
+        _assert_whole(promoted, "1.0.1")
+
     def test_neither_of_its_versions_is_revoked(self, promoted: World) -> None:
         """Some pointers may still be at either of them."""
         promoted.kill_at(20)
@@ -219,16 +240,16 @@ class TestKilled:
         with pytest.raises(BusyError, match=r"moves channel stable of web to 1\.0\.2") as caught:
             channels.rollback(other, "")
         assert "and has until" in caught.value.detail
-        monkeypatch.setattr(journal, "datetime", _Later)
+        monkeypatch.setattr(journal, "datetime", Later)
         channels.rollback(promoted.channel("pipeline"), "")
         _assert_whole(promoted, "1.0.1")
 
 
-class _Later(datetime):
+class Later(datetime):
     """A clock after the end of each lease."""
 
     @classmethod
-    def now(cls, tz: Any = None) -> "_Later":
+    def now(cls, tz: Any = None) -> "Later":
         return cls.fromisoformat((datetime.now(tz or UTC) + 2 * journal.LEASE).isoformat())
 
 
