@@ -20,7 +20,7 @@ Account = Annotated[str, TextFormat(r"^[0-9]{12}$", "the twelve digits of an AWS
 # AWS KMS, "CreateAlias"; the prefix may be left out.
 KeyAlias = Annotated[
     str,
-    TextFormat(r"^(alias/)?[A-Za-z0-9_-][A-Za-z0-9/_-]{0,249}$", "the alias of a KMS key", "alias/images"),
+    TextFormat(r"^(?!alias/$)(alias/)?[A-Za-z0-9_-][A-Za-z0-9/_-]{0,249}$", "the alias of a KMS key", "alias/images"),
 ]
 MANAGED_KEY = "alias/aws/"  # AWS, "Share an AMI": no other account may use a key that AWS manages
 Owner = Annotated[str, TextFormat(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
