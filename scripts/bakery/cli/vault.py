@@ -112,8 +112,8 @@ def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
 def render(login: str, checks: Sequence[NeedCheck], duty: Duty | None = None) -> str:
     """A row per check, and the result of the login."""
     if not checks:
-        nothing = "nothing to check: no definition names anything in Vault" + (f" for the duty {duty}" if duty else "")
-        return "; ".join(filter(None, (login, nothing)))
+        message = "nothing to check: no definition names anything in Vault" + (f" for the duty {duty}" if duty else "")
+        return "; ".join(filter(None, (login, message)))
     rows = [(_mark_cell(check), check.where, check.name, check.path, _result_cell(check)) for check in checks]
     return f"{render_table(('', 'where', 'named by', 'path', 'result'), rows)}\n\n{login}"
 
