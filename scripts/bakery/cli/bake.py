@@ -43,11 +43,11 @@ def bake(
     with session(definitions, workspace, catalog, verb="bake", json=json, quiet=quiet, verbose=verbose) as verb_session:
         bakes = bake_images(verb_session, images, builder or [], jobs, baked_before, keep)
         parts = [part for outcome in bakes.outcomes if outcome.result for part in outcome.result.parts]
+        rows = [(action.image, action.version, f"kept: {action.reason}") for action in bakes.unchanged]
+        rows += [(part.image, part.version, _result_cell(part)) for part in parts]
         if json:
             print(documents.dump_all(parts).decode(), end="")
-        else:
-            rows = [(action.image, action.version, f"kept: {action.reason}") for action in bakes.unchanged]
-            rows += [(part.image, part.version, _result_cell(part)) for part in parts]
+        elif rows and not quiet:
             print(render_table(("image", "version", "result"), rows))
         raise_failures(bakes.outcomes)
 

@@ -18,9 +18,7 @@ from bakery.model.version import ImageVersion
 from bakery.reports import render_table
 
 app = typer.Typer(
-    help="List, show, release and delete channels.\n\nExample: bakery channel list web",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help="List, show, release and delete channels.\n\nExample: bakery channel list web", rich_markup_mode=None
 )
 
 Overwrite = Annotated[

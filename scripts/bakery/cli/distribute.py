@@ -29,4 +29,7 @@ def distribute(
         definitions, workspace, catalog, verb="distribute", must_exist=True, json=json, quiet=quiet, verbose=verbose
     ) as verb_session:
         record = distribute_version(verb_session, image, version, follow=False)
-    print(documents.dump(record).decode() if json else render([record]), end="" if json else "\n")
+    if json:
+        print(documents.dump(record).decode(), end="")
+    elif not quiet:
+        print(render([record]))

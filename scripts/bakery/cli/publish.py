@@ -31,7 +31,10 @@ def publish(
     ) as verb_session:
         outcomes = publish_images(verb_session, images, channel, jobs)
         records = [outcome.result for outcome in outcomes if outcome.result]
-        print(documents.dump_all(records).decode() if json else render(records), end="" if json else "\n")
+        if json:
+            print(documents.dump_all(records).decode(), end="")
+        elif records and not quiet:
+            print(render(records))
         raise_failures(outcomes)
 
 

@@ -66,7 +66,7 @@ def check(
         with Vault.login(os.environ) as vault:
             login, checks = f"login works at {vault.address}", vaultcheck.check(vault, needs)
         checks += vaultcheck.check_keys(session.keyring, duty)
-    print(jsonlib.dumps([asdict(check) for check in checks], indent=2) if json else render(login, checks))
+    print(jsonlib.dumps([asdict(check) for check in checks], indent=2) if json else render(login, checks, duty))
     wrong = [check for check in checks if not check.answer]
     if wrong:
         raise BakeryError(
@@ -109,10 +109,11 @@ def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 
 
-def render(login: str, checks: Sequence[NeedCheck]) -> str:
+def render(login: str, checks: Sequence[NeedCheck], duty: Duty | None = None) -> str:
     """A row per check, and the result of the login."""
     if not checks:
-        return "; ".join(part for part in (login, "nothing to check: no definition names anything in Vault") if part)
+        message = "nothing to check: no definition names anything in Vault" + (f" for the duty {duty}" if duty else "")
+        return "; ".join(filter(None, (login, message)))
     rows = [(_mark_cell(check), check.where, check.name, check.path, _result_cell(check)) for check in checks]
     return f"{render_table(('', 'where', 'named by', 'path', 'result'), rows)}\n\n{login}"
 

@@ -32,7 +32,7 @@ def verify(
         verdicts = [outcome.result for outcome in outcomes if outcome.result]
         if json:
             print(documents.dump_all(verdicts).decode(), end="")
-        else:
+        elif verdicts and not quiet:
             rows = [
                 (each.image, each.version, f"{len(each.checks)} passed", each.accelerator or "not booted")
                 for each in verdicts

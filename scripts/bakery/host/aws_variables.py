@@ -1,9 +1,10 @@
 """Checks the AWS_* variables, which the catalog and the cloud read, before a request is made with them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from bakery.host.connection_settings import find_fault, require_authorities, require_credentials
+from bakery.host.connection_settings import find_fault, require_authorities, require_credentials, require_proxies
 from bakery.host.errors import UsageError
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -14,6 +15,7 @@ def check_variables(env: Mapping[str, str]) -> None:
     """UsageError if a variable of AWS has a value with which no request can be made."""
     require_credentials(env, *CREDENTIALS)
     require_authorities(env, *AUTHORITIES)
+    require_proxies(env)
     for name, address in env.items():
         if name.startswith("AWS_ENDPOINT_URL") and address:
             reason, hint = find_fault(address)
@@ -23,3 +25,16 @@ def check_variables(env: Mapping[str, str]) -> None:
     if token and not env.get("AWS_ACCESS_KEY_ID") and not os.access(token, os.R_OK):
         hint = "name the file of the token, or unset it"
         raise UsageError("AWS_WEB_IDENTITY_TOKEN_FILE names a file that cannot be read", where=token, hint=hint)
+
+
+@contextmanager
+def explain_settings() -> Iterator[None]:
+    """UsageError for a setting that only botocore reads: of its file of profiles, or a variable that is no number."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # an absent credential_process; an endpoint_url, a number
+        raise UsageError(
+            "a setting of AWS cannot be used",
+            detail=str(error),
+            hint="check the AWS_ variables, and endpoint_url and credential_process in ~/.aws/config",
+        ) from error

@@ -50,6 +50,16 @@ def require_credentials(env: Mapping[str, str], *names: str) -> None:
             )
 
 
+def require_proxies(env: Mapping[str, str]) -> None:
+    """UsageError if the address of a proxy is none. It may lack `http://`, and have a login: it is never shown."""
+    for name in (*PROXIES, *map(str.upper, PROXIES)):
+        address = env.get(name, "")
+        host = address.rpartition("://")[2].rpartition("@")[2]
+        if address and (reason := find_fault(f"http://{host}")[0]):
+            hint = "write http://HOST:PORT, or unset it"
+            raise UsageError(f"{name} cannot be used: {reason}", hint=hint)
+
+
 def require_authorities(env: Mapping[str, str], *names: str) -> None:
     """UsageError if a variable names a file of certificate authorities that cannot be read. It may name a folder."""
     for name in names:

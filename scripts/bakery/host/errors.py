@@ -106,8 +106,8 @@ def raise_all(errors: Sequence[BakeryError]) -> None:
 
 
 def show_error(error: BakeryError) -> str:
-    """The text that a program prints for an error and those beside it."""
-    return "\n".join(_show_one(one) for one in (error, *error.others))
+    """The text that a program prints for an error and those beside it; once for what two checks met alike."""
+    return "\n".join(dict.fromkeys(_show_one(one) for one in (error, *error.others)))
 
 
 def _show_one(error: BakeryError) -> str:

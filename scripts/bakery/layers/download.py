@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import stamina
 
 from bakery.host import files
+from bakery.host.connection_settings import require_proxies
 from bakery.host.errors import PASSING, BakeryError, UsageError
 from bakery.host.events import Event, Reporter
 
@@ -31,6 +33,7 @@ def download(url: str, digest: str, target: Path, report: Reporter) -> None:
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise UsageError(f"not a URL that can be downloaded: {url}", hint="use http:// or https://")
+    require_proxies(os.environ)
     part = target.with_name(f"{target.name}.part")
     with files.explain_refusals(part):
         target.parent.mkdir(parents=True, exist_ok=True)

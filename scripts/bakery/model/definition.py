@@ -5,7 +5,7 @@ Nothing here knows a cloud: `clouds.definitions` has the class with the keys of 
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
@@ -232,7 +232,9 @@ class Definitions:
         selection = list(dict.fromkeys(names)) or list(self.images)
         for name in selection:
             if name not in self.images:
-                raise UsageError(f"no image named '{name}'", hint=suggest(name, self.images) or "see 'bakery validate'")
+                plain = PurePath(name).stem.lower()  # also of a file's path
+                hint = suggest(plain, self.images) or "'bakery validate' lists the definitions"
+                raise UsageError(f"no image named '{name}'", hint=hint)
         return [self.images[name] for name in selection]
 
     def with_ancestors(self, names: Iterable[str]) -> list[ImageDefinition]:

@@ -29,7 +29,8 @@ class TextFormat:
     def check(self, text: str) -> str:
         """Return the text; ValueError if it does not have this form."""
         if not re.fullmatch(self.pattern, text):
-            raise PydanticCustomError("text_format", "must be {words}", {"words": self.words, "example": self.example})
+            example = text.lower() if re.fullmatch(self.pattern, text.lower()) else self.example
+            raise PydanticCustomError("text_format", "must be {words}", {"words": self.words, "example": example})
         return text
 
 
@@ -37,6 +38,8 @@ class UrlFormat(TextFormat):
     """The form of an address that programs can connect to. Its errors do not repeat it: it may have a password."""
 
     def check(self, text: str) -> str:
+        if "@" in text and not re.fullmatch(self.pattern, text):  # the error of `super()` repeats the text
+            raise field_error(f"it is not {self.words}", f'write it like "{self.example}", without a login')
         reason, hint = find_fault(super().check(text))
         if reason:
             raise field_error(reason, hint)

@@ -205,8 +205,9 @@ def _node_at(schema: dict[str, Any], keys: tuple[str | int, ...]) -> dict[str, A
 
 
 def _resolve_reference(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema that a node refers to, or that it allows beside null; otherwise the node."""
     for option in (node, *node.get("anyOf", ())):
         if "$ref" in option:
             resolved: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]
             return resolved
-    return node
+    return next((option for option in node.get("anyOf", ()) if option.get("type") != "null"), node)

@@ -35,7 +35,7 @@ def variables(job: Job) -> dict[str, Any]:
         "region": settings.build_location,
         "copy_regions": settings.regions[1:],
         "accounts": settings.accounts,
-        "kms_alias": settings.kms_alias or "",
+        "kms_alias": settings.key_alias,
         "source_ami": job.source or (job.vendor_base.identity if job.vendor_base else ""),
         "source_filter": ami,
         "instance_type": base.instance_type,

@@ -15,7 +15,7 @@ from botocore.loaders import create_loader
 
 from bakery.clouds.aws.calls import CONFIG, explain_errors, try_all
 from bakery.clouds.aws.clients import EBSClient, EC2Client, SSMClient, STSClient
-from bakery.host.aws_variables import check_variables
+from bakery.host.aws_variables import check_variables, explain_settings
 from bakery.host.errors import BakeryError
 from bakery.model.documents import Location
 
@@ -102,7 +102,7 @@ def connect(region: str, credentials: Mapping[str, str] = NO_CREDENTIALS) -> Acc
     """Log in with the fields of a lease of Vault's AWS engine, or with what the environment has: keys, profile, web
     identity, instance role. Endpoints come from the environment."""
     check_variables(os.environ)
-    with explain_errors("log in to AWS", region):
+    with explain_settings(), explain_errors("log in to AWS", region):
         keys = {name: credentials[field] for field, name in LEASE.items() if credentials.get(field)}
         session = boto3.Session(botocore_session=core_session(), **keys)
         if session.get_credentials() is None:

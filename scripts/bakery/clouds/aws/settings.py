@@ -17,6 +17,12 @@ from bakery.model.validation import Model, field_error
 
 Region = Annotated[str, TextFormat(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "the name of an AWS region", "eu-west-1")]
 Account = Annotated[str, TextFormat(r"^[0-9]{12}$", "the twelve digits of an AWS account", "123456789012")]
+# AWS KMS, "CreateAlias"; the prefix may be left out.
+KeyAlias = Annotated[
+    str,
+    TextFormat(r"^(?!alias/$)(alias/)?[A-Za-z0-9_-][A-Za-z0-9/_-]{0,249}$", "the alias of a KMS key", "alias/images"),
+]
+MANAGED_KEY = "alias/aws/"  # AWS, "Share an AMI": no other account may use a key that AWS manages
 Owner = Annotated[str, TextFormat(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
 
 
@@ -131,7 +137,7 @@ class AwsDistribution(CloudDistribution):
     regions: Annotated[tuple[Region, ...], Field(min_length=1)]
     accounts: tuple[Account, ...] = Field(default=(), description="consumer accounts that may launch it")
     consumer_role: str = Field(default="bakery-publisher", description="role there that writes SSM parameters")
-    kms_alias: str | None = Field(default=None, description="alias of each region's KMS key for the snapshots")
+    kms_alias: KeyAlias | None = Field(default=None, description="alias of each region's KMS key for the snapshots")
     credentials: VaultPath | None = Field(
         default=None,
         description="Vault path of access_key and secret_key, such as aws/sts/publish; else the environment",
@@ -139,6 +145,15 @@ class AwsDistribution(CloudDistribution):
     build_credentials: VaultPath | None = Field(
         default=None, description="the same for builds with `base.aws`, such as aws/sts/bake; else `credentials`"
     )
+
+    @model_validator(mode="after")
+    def _share_with_a_key(self) -> Self:
+        if self.accounts and self.key_alias.startswith(MANAGED_KEY):
+            reason = "no other account can use a key that AWS manages"
+            raise field_error(
+                reason, "name a key of your own, such as the output key_alias of distribution", "kms_alias"
+            )
+        return self
 
     @property
     def vault_path(self) -> str | None:

@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 
 from bakery.clouds.aws.calls import explain_errors
-from bakery.host.aws_variables import check_variables
+from bakery.host.aws_variables import check_variables, explain_settings
 
 # A notice must not hold up a bake: one retry, and half a minute at the worst.
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=10)
@@ -23,7 +23,7 @@ class SnsTopic:
         self._arn = arn
         self._region = arn.split(":")[3]
         check_variables(os.environ)
-        with explain_errors("use the topic", arn):
+        with explain_settings(), explain_errors("use the topic", arn):
             session: Any = boto3.Session()
             self._client = session.client("sns", region_name=self._region, config=CONFIG)
 

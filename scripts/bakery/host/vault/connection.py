@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bakery.host.connection_settings import find_fault, require_authorities, require_credentials
+from bakery.host.connection_settings import find_fault, require_authorities, require_credentials, require_proxies
 from bakery.host.errors import BakeryError, OutageError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def connect(env: Mapping[str, str]) -> "hvac.Client":
 
     if not (address := env.get("VAULT_ADDR")):
         raise BakeryError("VAULT_ADDR is not set", hint="secrets come from Vault: set its address and a login")
+    if "@" in address:
+        raise UsageError("VAULT_ADDR has a login, which every log would show", hint="remove what is before the @")
     if not URL.fullmatch(address):
         host = HOST.fullmatch(address.rpartition("//")[2].strip())
         hint = f"write https://{host[0] if host else 'HOST:8200'}"
@@ -45,6 +47,7 @@ def connect(env: Mapping[str, str]) -> "hvac.Client":
         )
     require_credentials(env, "VAULT_TOKEN", "VAULT_NAMESPACE")
     require_authorities(env, "VAULT_CACERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    require_proxies(env)
     retry = Retry(
         total=RETRIES, connect=1, read=1, other=0, status_forcelist=RETRIED, backoff_factor=BACKOFF,
         allowed_methods=None, raise_on_status=False,

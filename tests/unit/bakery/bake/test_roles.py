@@ -130,6 +130,13 @@ def test_a_wrong_file_of_a_role(world: PackerProject, file: str, text: str, line
     assert error.exit_code == 64
 
 
+def test_no_hint_repeats_a_wrong_value_as_the_right_one(world: PackerProject) -> None:
+    world.role("probe", {"meta/argument_specs.yml": "argument_specs: {main: {options: {probe_a: str}}}\n"})
+    assert refused(world, **use({"name": "probe"})).hint == "it has the keys required"
+    world.role("probe", {"meta/argument_specs.yml": "argument_specs: main\n"})
+    assert "main" not in refused(world, **use({"name": "probe"})).hint
+
+
 def test_a_wrong_file_of_a_role_that_another_role_uses(world: PackerProject) -> None:
     world.role("probe", {"tasks/extra.yml": "- include_role: [a]\n"})
     world.role("user", {"tasks/main.yml": "- include_role: {role: probe}\n"})

@@ -384,6 +384,19 @@ class TestScreen:
         assert (answer.code, answer.out, answer.err) == (0, "", "")
         assert changed("run", "--quiet").out == ""
 
+    @pytest.mark.parametrize("verb", ["bake", "verify", "publish"])
+    def test_steps_say_nothing_when_quiet(self, bakery: CliRunner, verb: str) -> None:
+        for step in ("bake", "verify", "publish"):
+            answer = bakery(step, "base", *(["--quiet"] if step == verb else []))
+            assert (answer.code, answer.out == "") == (0, step == verb)
+
+    @pytest.mark.parametrize("verb", ["bake", "verify", "publish"])
+    def test_no_table_without_rows(self, bakery: CliRunner, verb: str) -> None:
+        bakery.broken.add("bake base")
+        answer = bakery(verb, "base")
+        assert answer.code != 0
+        assert answer.out == ""
+
     def test_images_are_counted_and_the_time_left_is_estimated(self, changed: CliRunner) -> None:
         changed.line()
         assert [(event.subject, event.text) for event in changed.events if event.stage == "run"] == [

@@ -100,6 +100,12 @@ def test_nothing_to_check(bakery: CliRunner, logins: list[str], arguments: tuple
     assert (answer.code, logins) == (0, [])
 
 
+def test_nothing_to_check_for_a_duty(bakery: CliRunner) -> None:
+    bakery.edit("web", "tests: [base]", "tests: [base]\nsecrets: {token: {path: secret/data/web, key: token}}")
+    answer = bakery("vault", "check", "--duty", "apply")
+    assert answer.out == "nothing to check: no definition names anything in Vault for the duty apply\n"
+
+
 def test_nothing_to_check_and_a_vault(bakery: CliRunner, logins: list[str]) -> None:
     bakery.monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:8200")
     answer = bakery("vault", "check")

@@ -14,7 +14,7 @@ from requests.utils import get_environ_proxies
 from bakery.catalog import open_store
 from bakery.clouds.aws.session import connect
 from bakery.clouds.aws.topics import SnsTopic
-from bakery.host.connection_settings import find_fault, keep_loopback_direct, require_authorities
+from bakery.host.connection_settings import find_fault, keep_loopback_direct, require_authorities, require_proxies
 from bakery.host.errors import ExitCode, UsageError
 from bakery.host.vault import Vault
 
@@ -72,6 +72,9 @@ def test_an_address_of_http(address: str) -> None:
         ("AWS_CA_BUNDLE", "/nope.pem", "AWS_CA_BUNDLE names a file that cannot be read: No such file or directory"),
         ("REQUESTS_CA_BUNDLE", __file__, "REQUESTS_CA_BUNDLE names a file without a certificate in PEM format"),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/nope", "AWS_WEB_IDENTITY_TOKEN_FILE names a file that cannot be read"),
+        ("https_proxy", "http://user:canary@127.0.0.1:abc", "https_proxy cannot be used: the port is not a number"),
+        ("HTTP_PROXY", "http://a..b:3128", "HTTP_PROXY cannot be used: the address has no valid host"),
+        ("all_proxy", "a b", "all_proxy cannot be used: ' ' cannot stand in an address"),
     ],
 )
 def test_a_setting_of_aws_is_named(
@@ -97,6 +100,9 @@ def test_a_setting_of_aws_is_named(
         ("VAULT_CACERT", "/nope.pem", "VAULT_CACERT names a file that cannot be read: No such file or directory"),
         ("VAULT_CACERT", __file__, "VAULT_CACERT names a file without a certificate in PEM format"),
         ("REQUESTS_CA_BUNDLE", "/nope.pem", "REQUESTS_CA_BUNDLE names a file that cannot be read"),
+        ("VAULT_ADDR", "https://user:canary@127.0.0.1:1", "VAULT_ADDR has a login"),
+        ("VAULT_ADDR", "user:canary@127.0.0.1", "VAULT_ADDR has a login"),
+        ("HTTPS_PROXY", "http://user:canary@a..b", "HTTPS_PROXY cannot be used: the address has no valid host"),
     ],
 )
 def test_a_setting_of_vault_is_named(name: str, value: str, message: str) -> None:
@@ -111,6 +117,40 @@ def test_a_proxy_that_is_no_address_is_no_outage(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UsageError, match="Vault cannot be asked") as caught:
         Vault.login({"VAULT_ADDR": "https://vault.example.net", "VAULT_TOKEN": "token"})
     assert "https_proxy" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "http://127.0.0.1:3128", "proxy.example.net:3128", "http://user:p@ss@proxy/", "socks5h://[::1]:1080"],
+)
+def test_an_address_of_a_proxy(address: str) -> None:
+    require_proxies({"https_proxy": address, "ALL_PROXY": address})
+
+
+@pytest.mark.parametrize("use", [USES["session"], USES["topic"]], ids=["session", "topic"])
+@pytest.mark.parametrize(
+    ("profile", "detail"),
+    [
+        ("endpoint_url = 127.0.0.1:5000", "Invalid endpoint: 127.0.0.1:5000"),
+        ("credential_process = /nope/program", "No such file or directory"),
+        ("metadata_service_timeout = soon", "invalid literal for int()"),
+    ],
+)
+def test_a_setting_in_the_file_of_aws(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, use: Callable[[], object], profile: str, detail: str
+) -> None:
+    (tmp_path / "config").write_text(f"[default]\nregion = eu-central-1\n{profile}\n")
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    if "endpoint_url" in profile:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with pytest.raises(UsageError, match="a setting of AWS cannot be used") as caught:
+        use()
+    assert detail in caught.value.detail
 
 
 def test_authorities_that_can_be_read(tmp_path: Path) -> None:

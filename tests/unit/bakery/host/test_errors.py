@@ -89,6 +89,14 @@ def test_merged_errors_are_the_first_with_the_others_beside_it() -> None:
     assert alone.detail == ""
 
 
+def test_an_error_that_two_checks_meet_is_shown_once() -> None:
+    again = [UsageError("it has no key 'a'", where="web.yaml:1", hint="add it") for _ in range(2)]
+    other = UsageError("it has no key 'a'", where="web.yaml:2")
+    assert show_error(merge_errors([*again, other])) == (
+        "error: web.yaml:1: it has no key 'a'\nhint: add it\nerror: web.yaml:2: it has no key 'a'"
+    )
+
+
 def test_merged_errors_keep_their_causes() -> None:
     errors = [BakeryError("no key"), BakeryError("no path"), BakeryError("no name")]
     errors[0].__cause__, errors[2].__cause__ = ValueError("one"), OSError("two")

@@ -633,6 +633,12 @@ class TestSelection:
             definitions.load(folder).select(["wbe"])
         assert caught.value.hint == "did you mean 'web'?"
 
+    @pytest.mark.parametrize("name", ["packer/images/web.yaml", "web.yaml", "WEB", "wbe.yaml"])
+    def test_a_file_instead_of_a_name(self, folder: Path, name: str) -> None:
+        with pytest.raises(UsageError, match="no image named") as caught:
+            definitions.load(folder).select([name])
+        assert caught.value.hint == "did you mean 'web'?"
+
     def test_ancestors(self, folder: Path) -> None:
         (folder / "shop.yaml").write_text(
             WEB.replace("name: web", "name: shop").replace("image: debian-12", "image: web")

@@ -36,6 +36,11 @@ def test_where_it_is_built_and_where_it_goes(world: PackerProject) -> None:
     }
 
 
+def test_an_alias_without_its_prefix_is_the_same_key(world: PackerProject) -> None:
+    settings = SETTINGS | {"kms_alias": "images"}
+    assert aws.variables(job(world, distribution={"aws": settings}))["kms_alias"] == "alias/images"
+
+
 def test_without_a_network_only_this_machine_gets_in(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     given = aws.variables(job(world))

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.definitions import load
 from bakery.host.errors import UsageError
 
@@ -42,6 +44,25 @@ def read(folder: Path, *lines: str) -> None:
 )
 def test_networks_that_work(tmp_path: Path, lines: tuple[str, ...]) -> None:
     read(tmp_path, *lines)
+
+
+@pytest.mark.parametrize("alias", ["images", "alias/images", "alias/team/Images_2-a", "alias/aws/ebs"])
+def test_an_alias_of_a_key(alias: str) -> None:
+    settings = AwsDistribution.model_validate({"regions": ("eu-west-1",), "kms_alias": alias})
+    assert settings.key_alias == f"alias/{alias.removeprefix('alias/')}"
+
+
+@pytest.mark.parametrize("alias", ["", "alias/", "alias/a b", "/a", "arn:aws:kms:eu-west-1:1:alias/a", "a\n"])
+def test_a_text_that_is_no_alias_of_a_key(alias: str) -> None:
+    with pytest.raises(ValidationError, match="must be the alias of a KMS key"):
+        AwsDistribution.model_validate({"regions": ("eu-west-1",), "kms_alias": alias})
+
+
+@pytest.mark.parametrize("alias", ["aws/ebs", "alias/aws/ebs"])
+def test_nothing_under_a_key_of_aws_can_be_shared(alias: str) -> None:
+    shared = {"regions": ("eu-west-1",), "accounts": ("210987654321",), "kms_alias": alias}
+    with pytest.raises(ValidationError, match="no other account can use a key that AWS manages"):
+        AwsDistribution.model_validate(shared)
 
 
 @pytest.mark.parametrize(
