@@ -202,5 +202,5 @@ def _is_there(entry: os.DirEntry[str]) -> bool:
 
 
 def _error_code(error: Exception) -> str:
-    response: dict[str, dict[str, str]] = getattr(error, "response", {})
+    response: dict[str, dict[str, str]] = getattr(error, "response", None) or {}
     return response.get("Error", {}).get("Code", "")

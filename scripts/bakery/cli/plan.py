@@ -69,7 +69,7 @@ def render(document: Plan) -> str:
     effects = [text for action in document.actions if (text := _describe_effects(action))]
     waiting, total = len(document.waiting), len(document.actions)
     pending = len(document.pending) - waiting
-    summary = f"{pending} of {count_of(total, 'image')} {'needs' if pending == 1 else 'need'} work"
+    summary = f"{pending} of {count_of(total, 'image')} {'needs' if 1 in (pending, total) else 'need'} work"
     if waiting:
         summary += f", {waiting} {'waits' if waiting == 1 else 'wait'} for the result"
     table = render_table(("image", "action", "version", "reason"), rows)
@@ -114,5 +114,7 @@ def _describe_effects(action: Action) -> str:
     effects = [f"publishes {action.image} {version} at {', '.join(action.targets)}"] if action.targets else []
     if move:
         effects.append(f"moves {move.channel} {f'from {move.before} ' if move.before else ''}to {move.after}")
+    if action.leaves:
+        effects.append(f"leaves {', '.join(action.leaves)}")
     done = f"a run {', and '.join(effects)}" if effects else ""
     return "; ".join(filter(None, (done, f"{action.image}: {action.hold}" if action.hold else "")))

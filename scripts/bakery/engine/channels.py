@@ -201,4 +201,4 @@ def _leave_places(channel: Channel, record: Record) -> None:
             hint=f"nothing was moved; bring it there first: 'bakery distribute {record.image} {record.version}'",
         )
     if changes:
-        channel.note(f"{channel.name} leaves {describe_places(changes)}: the definition does not name it any more")
+        channel.note(f"{channel.name} leaves {describe_places(changes)}, which the definition does not name any more")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from bakery.catalog import Record
 from bakery.clouds.target import Target, gone_error
 from bakery.engine.moves import Targets
-from bakery.engine.plan import list_unwanted
+from bakery.engine.plan import describe_encryption, list_unwanted
 from bakery.engine.publish import publish_everywhere
 from bakery.engine.session import Session
 from bakery.host import files
@@ -30,6 +30,7 @@ def distribute_version(session: Session, definition: ImageDefinition, targets: T
             detail=record.reason if record.state == "revoked" else "",
             hint=f"run 'bakery run {record.image}'",
         )
+    refuse_other_encryption(definition, record)
     missing = [name for name in definition.targets if record.publication(name) is None]
     if missing:
         message = f"{record.image} {record.version} was never published at {', '.join(missing)}"
@@ -49,6 +50,15 @@ def distribute_version(session: Session, definition: ImageDefinition, targets: T
         publications = keep_locations(record, publish_everywhere(targets, distribute))
     reason = "repaired" if _image_ids(record.publications) - _image_ids(publications) else "distributed"
     return _revise(session, record, publications, definition.tags, reason)
+
+
+def refuse_other_encryption(definition: ImageDefinition, record: Record) -> None:
+    """Raise ConflictError if the images of a version have another key than the definition names."""
+    if reason := describe_encryption(definition, record):
+        raise ConflictError(
+            f"{record.image} {record.version} cannot be published as its definition says: {reason}",
+            hint=f"'bakery run {record.image}' bakes a version with the new key",
+        )
 
 
 def keep_locations(record: Record, publications: Iterable[Publication]) -> tuple[Publication, ...]:

@@ -35,7 +35,8 @@ class Action:
     """The next step of one image, and its reason. `version` is in the catalog; `inputs` is set only for a bake.
 
     `next_version` is the one that a bake makes if no other run takes its number. A run publishes at `targets`, and then
-    makes the `move`, if there is one. `hold` says why it moves no channel, if a person holds the channel.
+    makes the `move`, if there is one. `hold` says why it moves no channel, if a person holds the channel. `leaves` are
+    the locations of the newest version that the definition does not name any more.
 
     `due_since`, in ISO 8601, is set for a bake, or one that waits, that is due by something other than its inputs. A
     disk that was baked from the same inputs before this time does not count.
@@ -55,6 +56,7 @@ class Action:
     targets: tuple[str, ...] = ()
     move: ChannelMove | None = None
     hold: str = ""
+    leaves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,11 +149,11 @@ def _decide_action(
     reason = _bake_reason(image, record, key, inputs, world)
     if record is None or reason:
         action = _decide_bake(image, record, inputs, reason, lookups.latest(image), world)
-        return _add_publication(action, image, lookups) if action.kind == "bake" else action
+        return _add_publication(action, image, record, lookups) if action.kind == "bake" else action
     missing = _publish_reason(image, record)
     if missing:
         action = Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
-        return _add_publication(action, image, lookups)
+        return _add_publication(action, image, record, lookups)
     head = lookups.head(image) if image.channel else None
     if late := _promotion_reason(image, record, head, lookups):
         move = ChannelMove(image.channel or "", head.version if head else "", record.version)
@@ -214,10 +216,12 @@ def _decide_bake(
     )
 
 
-def _add_publication(action: Action, image: ImageDefinition, lookups: Lookups) -> Action:
+def _add_publication(action: Action, image: ImageDefinition, record: Record | None, lookups: Lookups) -> Action:
     """The action with the targets and the channel of the version that a run publishes."""
     version = action.next_version or action.version
-    action = replace(action, targets=image.targets)
+    publications = record.publications if record else ()
+    unwanted = [location for publication in publications for location in list_unwanted(image, publication)]
+    action = replace(action, targets=image.targets, leaves=tuple("/".join(place.location) for place in unwanted))
     head = lookups.head(image) if image.channel else None
     before = head.version if head else ""
     if not image.channel or before == version:
@@ -268,7 +272,7 @@ def _bake_reason(
             return f"another release computed the input key of {record.version}"
         more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
         return f"{changes[0]}{more}"
-    if encryption := _encryption_reason(image, record):
+    if encryption := describe_encryption(image, record):
         return encryption
     if updates := due_updates(image, world.observation(record)):
         return describe_updates(updates)
@@ -284,7 +288,7 @@ def _bake_reason(
     return ""
 
 
-def _encryption_reason(image: ImageDefinition, record: Record) -> str:
+def describe_encryption(image: ImageDefinition, record: Record) -> str:
     """The reason to make new images because the key that encrypts them changed; empty if it did not."""
     for target, settings in image.distribution.by_target.items():
         publication = record.publication(target)

@@ -236,7 +236,9 @@ def _require_passed(definition: ImageDefinition, verdict: Verdict, folder: Path)
 def publish_version(session: Session, version: Baked, channel: str = "") -> Record:
     """Publish a verified version, complete its record, and move its channel, or `channel` if that is given."""
     definition, project = version.definition, session.project
-    verdicts = require_evidence(session, version, _usable_record(session, version))  # before anything is published
+    record = _usable_record(session, version)
+    distribution.refuse_other_encryption(definition, record)
+    verdicts = require_evidence(session, version, record)  # before anything is published
     for part, verdict in zip(version.parts, verdicts, strict=True):
         require_gate(definition, part, verdict)
     session.keyring.require_signer("publish")

@@ -158,3 +158,24 @@ def test_nothing_is_recorded_that_failed(bakery: CliRunner, cloud: Cloud) -> Non
     assert answer.code == 4
     assert "publishing failed at aws, succeeded at local" in answer.err
     assert _publication(bakery) == before
+
+
+@pytest.mark.parametrize("verb", [("publish", "web"), ("distribute", "web", "1.0.0")])
+def test_another_key_is_never_recorded_for_images_that_lack_it(
+    bakery: CliRunner, cloud: Cloud, verb: tuple[str, ...]
+) -> None:
+    """They keep what they have; a run bakes a version with the key."""
+    before = _publication(bakery)
+    bakery.edit("web", "regions: [eu-west-1", "kms_alias: bakery, regions: [eu-west-1")
+    answer = bakery(*verb)
+    assert answer.code == 1
+    assert "encryption at aws changed: none -> alias/bakery, and images keep theirs" in answer.err
+    assert "'bakery run web'" in answer.err
+    assert _publication(bakery) == before
+    assert "encryption at aws changed" in bakery("plan", "web").out
+
+
+def test_a_bake_names_the_places_that_it_leaves(bakery: CliRunner, cloud: Cloud) -> None:
+    bakery.edit("web", f'"{CONSUMER}"', "")
+    bakery.edit("web", "hello", "goodbye")
+    assert f"leaves {CONSUMER}/eu-west-1, {CONSUMER}/us-east-1" in " ".join(bakery("plan", "web").out.split())
