@@ -48,7 +48,8 @@ def bake(
         else:
             rows = [(action.image, action.version, f"kept: {action.reason}") for action in bakes.unchanged]
             rows += [(part.image, part.version, _result_cell(part)) for part in parts]
-            print(render_table(("image", "version", "result"), rows))
+            if rows:
+                print(render_table(("image", "version", "result"), rows))
         raise_failures(bakes.outcomes)
 
 

@@ -69,7 +69,7 @@ def render(document: Plan) -> str:
     effects = [text for action in document.actions if (text := _describe_effects(action))]
     waiting, total = len(document.waiting), len(document.actions)
     pending = len(document.pending) - waiting
-    summary = f"{pending} of {count_of(total, 'image')} {'needs' if pending == 1 else 'need'} work"
+    summary = f"{pending} of {count_of(total, 'image')} {'needs' if 1 in (pending, total) else 'need'} work"
     if waiting:
         summary += f", {waiting} {'waits' if waiting == 1 else 'wait'} for the result"
     table = render_table(("image", "action", "version", "reason"), rows)
