@@ -11,7 +11,10 @@ from bakery.cli import options
 from bakery.cli.consent import require_consent
 from bakery.cli.session import find_catalog, session
 from bakery.engine import channels
+from bakery.engine.moves import settle_move
+from bakery.engine.overview import hint_at_images
 from bakery.engine.session import Session
+from bakery.host.errors import NotFoundError
 from bakery.host.text import count_of
 from bakery.model import documents
 from bakery.model.version import ImageVersion
@@ -95,7 +98,11 @@ def list_channels(
 
     Example: bakery channel list web
     """
-    heads = find_catalog(workspace, catalog, quiet=json).heads(image, arch)
+    image_catalog = find_catalog(workspace, catalog, quiet=json)
+    if (image, arch) not in image_catalog.images():
+        hint = hint_at_images(image, image_catalog.image_names())
+        raise NotFoundError(f"{image} has no version ({arch})", where=image_catalog.location, hint=hint)
+    heads = image_catalog.heads(image, arch)
     if json:
         print(documents.dump_all(heads).decode(), end="")
     elif heads:
@@ -176,6 +183,7 @@ def delete(
         _open_session(definitions, workspace, catalog, "delete", quiet=quiet, verbose=verbose) as verb_session,
         channels.open_image_channel(verb_session, image, channel) as handle,
     ):
+        settle_move(handle)  # an interrupted move may be the one that makes the channel
         head = channels.require_head(handle)
         if not yes:
             count = count_of(len(head.pointers), "pointer")

@@ -38,7 +38,7 @@ def history(
 
 
 def _list_events(image_catalog: Catalog, image: str, arch: str, channel: str) -> list[Record | ChannelEntry]:
-    channels = image_catalog.channels(image, arch)
+    channels = image_catalog.channel_names(image, arch)
     if channel and channel not in channels:
         raise NotFoundError(
             f"{image} has no channel '{channel}' ({arch})", hint=f"channels: {', '.join(channels) or 'none'}"
@@ -56,4 +56,4 @@ def _list_events(image_catalog: Catalog, image: str, arch: str, channel: str) ->
 def _event_text(event: Record | ChannelEntry) -> str:
     if isinstance(event, Record):
         return f"{event.version} {event.state}"
-    return f"{event.channel} -> {event.version}"
+    return f"{event.channel} -> {event.version or 'deleted'}{', held' if event.held else ''}"

@@ -332,7 +332,8 @@ def _refuse_foreign(
                 f"{describe_places([change])}: {pointer.name} is {pointer.value}, expected {change.before or 'none'}"
                 for change, pointer in foreign
             ),
-            hint="find out who did it; then put the values back, or replace them with 'bakery promote --overwrite'",
+            hint="find out who did it; then put the values back, or replace them with 'bakery promote "
+            f"{channel.image} VERSION {channel.name} --overwrite'",
         )
 
 

@@ -20,7 +20,7 @@ from bakery.host.errors import BusyError, DiskError, UsageError
 
 PRIVATE = 0o700
 CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
-MAKE_ROOM = "free some space, or point --workspace at a larger disk"
+MAKE_ROOM = "free some space, or point --workspace or --catalog at a larger disk"
 # What a disk or its rights refuse. Errors of a network are of the operating system as well, but mean something else.
 REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 
@@ -214,7 +214,7 @@ def _refusal_hint(error: OSError) -> str:
         case errno.ENOSPC | errno.EDQUOT:
             return MAKE_ROOM
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            return "give this user the right to write there, or point --workspace at another folder"
+            return "give this user the right to write there, or point --workspace or --catalog at another folder"
         case _:
             return ""
 

@@ -64,6 +64,12 @@ def verify(content: bytes, trusted: TrustedKeys, duties: Sequence[Duty], where: 
         signers = ", ".join(
             sorted(signature.key_id for signature in envelope.signatures if KEY_ID.match(signature.key_id))
         )
+        if keys.keys() & {signature.key_id for signature in envelope.signatures}:
+            raise BakeryError(
+                f"it is signed by no trusted key of the duty {named}",
+                where=where,
+                detail=f"it names the trusted key {signers}, but its content changed after it was signed",
+            )
         raise BakeryError(
             f"it is signed by no trusted key of the duty {named}",
             where=where,

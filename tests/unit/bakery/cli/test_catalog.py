@@ -21,14 +21,16 @@ def test_an_empty_one(bakery: CliRunner) -> None:
     assert json.loads(bakery("catalog", "--json").out) == []
 
 
-@pytest.mark.parametrize("verb", [("catalog", "web"), ("show", "web"), ("history", "web")], ids=lambda verb: verb[0])
+@pytest.mark.parametrize(
+    "verb", [("catalog", "web"), ("show", "web"), ("history", "web"), ("channel", "list", "web")], ids=" ".join
+)
 def test_a_name_that_it_does_not_have(bakery: CliRunner, verb: tuple[str, ...]) -> None:
     (bakery.project.workspace / "catalog").mkdir(parents=True)
     hint = bakery(*verb).err.splitlines()[-1]
     assert hint == "hint: the catalog is empty: 'bakery run web' makes a first version"
     bakery.line()
-    assert bakery(verb[0], "wbe").err.splitlines()[-1] == "hint: did you mean 'web'?"
-    assert bakery(verb[0], "shop").err.splitlines()[-1] == "hint: images: base, web"
+    assert bakery(*verb[:-1], "wbe").err.splitlines()[-1] == "hint: did you mean 'web'?"
+    assert bakery(*verb[:-1], "shop").err.splitlines()[-1] == "hint: images: base, web"
 
 
 READING = ("catalog", "show web", "history web", "compare web", "attest web", "status", "revoke web 1.0.0 --reason CVE")
@@ -114,6 +116,30 @@ def test_channels_move_and_come_back(bakery: CliRunner) -> None:
         ("1.0.1", "published"),
         ("1.0.0", "rollback from 1.0.1"),
     ]
+
+
+def test_the_history_of_a_channel_outlives_it(bakery: CliRunner) -> None:
+    bakery.line()
+    bakery.edit("web", "hello", "goodbye")
+    bakery.line()
+    bakery("rollback", "web", "stable")
+    assert bakery("channel", "delete", "web", "stable", "--yes").out == "web stable is deleted\n"
+    for line in ("history web stable", "history web"):
+        out = bakery(*line.split()).out
+        assert "stable -> 1.0.0, held" in out
+        assert "stable -> deleted" in out
+
+
+def test_deleting_finishes_the_move_that_made_the_channel(bakery: CliRunner) -> None:
+    bakery.line()
+    bakery("promote", "web", "1.0.0", "canary", "--new")
+    [entry] = (bakery.project.workspace / "catalog/images/web/x86_64/channels/canary").glob("*.json")
+    entry.unlink()  # the run was killed after the pointer had changed, and wrote neither the entry
+    (entry.parent / "moves/000001.json").unlink()  # nor the end of the move
+    link = bakery.project.store / "web-canary-x86_64.qcow2"
+    assert link.is_symlink()
+    assert bakery("channel", "delete", "web", "canary", "--yes").code == 0
+    assert not link.is_symlink()
 
 
 def test_a_version_that_is_not_there(bakery: CliRunner) -> None:

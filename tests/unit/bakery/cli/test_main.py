@@ -165,7 +165,7 @@ def test_a_disk_that_refuses_is_no_bug(bakery: CliRunner) -> None:
     assert answer.code == 1
     assert answer.err.splitlines() == [
         "error: /shared/catalog: cannot be read or written: Permission denied",
-        "hint: give this user the right to write there, or point --workspace at another folder",
+        "hint: give this user the right to write there, or point --workspace or --catalog at another folder",
     ]
 
 

@@ -91,6 +91,14 @@ def test_another_key_is_refused(own: Keyring, tmp_path: Path) -> None:
     assert caught.value.where == "here"
 
 
+def test_a_changed_document_of_a_trusted_key_needs_no_other_key(own: Keyring) -> None:
+    changed = next(forge(own.sign(STATEMENT, "verify")))
+    with pytest.raises(BakeryError) as caught:
+        own.verify(changed, "verify", "here")
+    assert "changed after it was signed" in caught.value.detail
+    assert not caught.value.hint
+
+
 def forge(envelope: bytes) -> Iterator[bytes]:
     """Envelopes that somebody without the key can make of a good one."""
     good = json.loads(envelope)
