@@ -117,4 +117,5 @@ def _describe_effects(action: Action) -> str:
     if action.leaves:
         effects.append(f"leaves {', '.join(action.leaves)}")
     done = f"a run {', and '.join(effects)}" if effects else ""
-    return "; ".join(filter(None, (done, f"{action.image}: {action.hold}" if action.hold else "")))
+    states = [f"{action.image}: {state}" for state in (action.hold, action.interrupted) if state]
+    return "; ".join(filter(None, (done, *states)))

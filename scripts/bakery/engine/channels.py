@@ -52,7 +52,7 @@ def promote(
     settle_move(channel)
     if not is_new:
         _require_channel(channel)
-    _refuse_incomplete(record)
+    _refuse_incomplete(channel, record)
     newest = channel.catalog.newest(record.image, record.arch)
     held = newest is not None and version_numbers(record.version) < version_numbers(newest.version)
     return _move(channel, record, reason, held=held, overwrite=overwrite)
@@ -102,7 +102,9 @@ def release(channel: Channel, reason: str) -> ChannelEntry:
     if not head.held or record is None:
         channel.note(f"{channel.name} is not held")
         return head
-    return move_channel(channel, record, reason or "released")
+    entry = move_channel(channel, record, reason or "released")
+    channel.note(f"runs move {channel.name} again")
+    return entry
 
 
 def delete(channel: Channel, reason: str) -> ChannelEntry:
@@ -153,7 +155,7 @@ def _move(
     channel: Channel, record: Record, reason: str, *, held: bool = False, overwrite: bool = False
 ) -> ChannelEntry:
     """Move a channel if the version can be used everywhere, and is wherever the definition wants the channel."""
-    _refuse_incomplete(record)
+    _refuse_incomplete(channel, record)
     _refuse_absent(channel, record)
     if defects := find_defects(channel, record):
         raise BakeryError(
@@ -173,12 +175,15 @@ def _require_channel(channel: Channel) -> None:
         raise UsageError(f"{channel.image} has no channel {channel.name}", hint=f"{near}; --new makes a new one")
 
 
-def _refuse_incomplete(record: Record) -> None:
+def _refuse_incomplete(channel: Channel, record: Record) -> None:
     if record.state != "complete":
+        is_revoked = record.state == "revoked"
+        newest = channel.catalog.newest(record.image, record.arch) if is_revoked else None
+        first = f"promote {newest.version}" if newest else f"run 'bakery run {record.image}'"
         raise BakeryError(
             f"{record.image} {record.version} is {record.state}: only a complete version can be promoted",
             detail=record.reason if record.state == "revoked" else "",
-            hint=f"run 'bakery run {record.image}', then promote the new version",
+            hint=f"{first}; 'bakery catalog {record.image}' lists all versions",
         )
 
 

@@ -8,6 +8,7 @@ the next run finishes it or takes it back.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from bakery.catalog import Catalog, ChannelEntry, Move, PointerChange, Record
 from bakery.clouds.target import Finding, Target
@@ -18,6 +19,7 @@ from bakery.model.documents import Location, Pointer
 from bakery.model.version import ImageVersion
 
 Targets = Mapping[str, Target]
+EndState = Literal["done", "undone"]
 Place = tuple[str, Location]  # the name of a target, and a location there
 Pointers = Mapping[Place, Pointer]
 
@@ -122,7 +124,7 @@ def settle_move(channel: Channel) -> None:
     actual = _read_pointers(channel, move.changes, record or channel.record(move.before))
     work = _Work(channel, move, head, record, actual)
     if head and head.number >= move.entry:
-        _follow_catalog(work, move.changes)
+        _settle_by_catalog(work)
     elif record is None or not find_defects(channel, record):
         channel.note(f"finish the move of {channel.name} to {move.version or 'nothing'}, which was interrupted")
         _refuse_foreign(channel, head, move.changes, actual)
@@ -132,7 +134,7 @@ def settle_move(channel: Channel) -> None:
         # The entry comes first: from then on, the run that was interrupted cannot write its own.
         before = channel.record(move.before)
         _write_entry(work, before, actual, f"{move.version} cannot be used any more")
-        _follow_catalog(work, move.changes)
+        _settle_by_catalog(work)
 
 
 def find_defects(channel: Channel, record: Record) -> list[Finding]:
@@ -230,37 +232,55 @@ def _carry_out(work: _Work) -> ChannelEntry:
     return entry
 
 
+def _settle_by_catalog(work: _Work) -> None:
+    """Point all places of a move at the version that the catalog names, and end it; BakeryError if a target fails."""
+    lines, state = _follow_catalog(work, work.move.changes)
+    if state is None:
+        raise BakeryError(
+            f"the interrupted move of channel {work.channel.name} of {work.channel.image} cannot be ended",
+            detail="\n".join(lines),
+            hint="run again when the targets answer; the catalog keeps the move",
+        )
+    work.channel.catalog.end_move(work.move, state)
+
+
 def _take_back(work: _Work, changes: Sequence[PointerChange], error: BaseException) -> None:
     """Point changed places at the version that the catalog names, and add a line for each target to `error`.
 
     The catalog decides, since another run may have moved the channel, or only the answer to our own write been lost.
     """
+    lines: list[str] = []
     try:
-        lines = _follow_catalog(work, changes)
+        lines, state = _follow_catalog(work, changes)
+        if state:
+            work.channel.catalog.end_move(work.move, state)
     except BakeryError as failure:
-        lines = [f"NOT restored, the next run does it: {failure.message}: {failure.detail}"]
+        lines.append(f"the catalog keeps the move, and the next run ends it: {_explain_failure(failure)}")
     if isinstance(error, BakeryError):
         error.detail = "\n".join(filter(None, (error.detail, *lines)))
 
 
-def _follow_catalog(work: _Work, changes: Sequence[PointerChange]) -> list[str]:
-    """Point places at the version that the channel's newest entry names, and end the move; a line for each target.
+def _follow_catalog(work: _Work, changes: Sequence[PointerChange]) -> tuple[list[str], EndState | None]:
+    """Point places at the version that the channel's newest entry names; a line for each target, and the move's end.
 
-    The move does not end if a target fails.
+    The move has no end yet if a target fails.
     """
     channel, move, head = work.channel, work.move, work.channel.head
     version = head.version if head else ""
-    lines, failed = [], False
+    state: EndState | None = "done" if version == move.version else "undone"
+    lines = []
     for name, group in _by_target(changes).items():
         try:
             _restore_target(work, name, group, channel.record(version))
             lines.append(f"{name}: restored to {version or 'nothing'}")
         except BakeryError as failure:
-            failed = True
-            lines.append(f"{name}: NOT restored to {version or 'nothing'}: {failure.message}: {failure.detail}")
-    if not failed:
-        channel.catalog.end_move(move, "done" if version == move.version else "undone")
-    return lines
+            state = None
+            lines.append(f"{name}: NOT restored to {version or 'nothing'}: {_explain_failure(failure)}")
+    return lines, state
+
+
+def _explain_failure(failure: BakeryError) -> str:
+    return ": ".join(filter(None, (failure.message, failure.detail)))
 
 
 def _restore_target(work: _Work, name: str, changes: Sequence[PointerChange], record: Record | None) -> None:

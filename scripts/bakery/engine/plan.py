@@ -36,7 +36,8 @@ class Action:
 
     `next_version` is the one that a bake makes if no other run takes its number. A run publishes at `targets`, and then
     makes the `move`, if there is one. `hold` says why it moves no channel, if a person holds the channel. `leaves` are
-    the locations of the newest version that the definition does not name any more.
+    the locations of the newest version that the definition does not name any more. `interrupted` is a move of the
+    channel that a run did not end, and that the next one settles.
 
     `due_since`, in ISO 8601, is set for a bake, or one that waits, that is due by something other than its inputs. A
     disk that was baked from the same inputs before this time does not count.
@@ -57,6 +58,7 @@ class Action:
     move: ChannelMove | None = None
     hold: str = ""
     leaves: tuple[str, ...] = ()
+    interrupted: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,31 @@ def plan(images: Sequence[ImageDefinition], lookups: Lookups, inputs_of: InputsO
         if parent and (parent.kind not in _UNCHANGED or records[parent.image] is None):
             reason, due_since = f"waits for {parent.image}", _due_since(image, record, world)
             version = record.version if record else ""
-            actions[name] = Action(name, image.arch, "wait", reason, version, due_since=due_since)
+            waiting = Action(name, image.arch, "wait", reason, version, due_since=due_since)
+            actions[name] = _add_channel(waiting, image, lookups)
             continue
         parent_record = records.get(image.parent or "")
         # The parent's content, not its file: if a new parent has the same content, its children need no bake.
         inputs = dict(inputs_of(image, parent_record.raw_sha256 if parent_record else ""))
-        actions[name] = _decide_action(image, record, inputs, lookups, world)
+        actions[name] = _add_channel(_decide_action(image, record, inputs, lookups, world), image, lookups)
     return Plan(tuple(actions.values()))
+
+
+def _add_channel(action: Action, image: ImageDefinition, lookups: Lookups) -> Action:
+    """The action with the state of the image's channel that a person should know of, whatever is due."""
+    if not image.channel:
+        return action
+    head, move = lookups.head(image), lookups.move(image)
+    hold = describe_hold(head) if head and head.held else ""
+    interrupted = _describe_interruption(move) if move and action.kind != "promote" else ""
+    return replace(action, hold=hold, interrupted=interrupted)
+
+
+def _describe_interruption(move: Move) -> str:
+    """A move that a run did not end, in a message; empty if it has ended."""
+    if move.state != "begun":
+        return ""
+    return f"a move of {move.channel} to {move.version or 'nothing'} was interrupted, {move.at}"
 
 
 def _decide_action(
@@ -161,8 +181,7 @@ def _decide_action(
     updates = describe_refresh(image, world.observation(record), world.now, world.max_age)
     bases = describe_bases(world.base_states(image, record), world.now, world.max_age)
     reason = "; ".join(filter(None, ("inputs unchanged", updates, bases)))
-    hold = describe_hold(head) if head and head.held else ""
-    return Action(image.name, image.arch, "keep", reason, record.version, image.version, key, hold=hold)
+    return Action(image.name, image.arch, "keep", reason, record.version, image.version, key)
 
 
 def _promotion_reason(image: ImageDefinition, record: Record, head: ChannelEntry | None, lookups: Lookups) -> str:
@@ -170,8 +189,8 @@ def _promotion_reason(image: ImageDefinition, record: Record, head: ChannelEntry
     if not image.channel:
         return ""
     move = lookups.move(image)
-    if move and move.state == "begun":
-        return f"a move of {move.channel} to {move.version or 'nothing'} was interrupted, {move.at}"
+    if move and (interruption := _describe_interruption(move)):
+        return interruption
     if head is None or not head.version:
         return f"{image.channel} points at no version yet"
     if head.held or version_numbers(head.version) >= version_numbers(record.version):
@@ -227,7 +246,7 @@ def _add_publication(action: Action, image: ImageDefinition, record: Record | No
     if not image.channel or before == version:
         return action
     if head and head.held:
-        return replace(action, hold=describe_hold(head))
+        return action
     return replace(action, move=ChannelMove(image.channel, before, version))
 
 

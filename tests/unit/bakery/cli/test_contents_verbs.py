@@ -253,7 +253,7 @@ def test_versions_side_by_side_are_one_package() -> None:
 
 def test_history_of_an_image_and_of_a_channel(versions: CliRunner) -> None:
     versions("rollback", "web", "stable", "--reason", "errors in production")
-    moves = ["stable -> 1.0.0", "stable -> 1.0.1", "stable -> 1.0.0"]
+    moves = ["stable -> 1.0.0", "stable -> 1.0.1", "stable -> 1.0.0, held"]
     answer = versions("history", "web")
     assert answer.code == 0
     events = [line.split("  ")[1] for line in answer.out.splitlines()[1:]]
