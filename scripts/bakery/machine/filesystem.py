@@ -19,6 +19,9 @@ SUPERBLOCK, BLOCK_SIZE, MAGIC = 1024, 24, 56
 EXT_MAGIC = 0xEF53
 # e2fsck(8), fragcheck: "12(f): expecting     11 actual extent phys     12 log 1 len 1", and "got phys" without extents.
 FRAGMENT = re.compile(r"expecting +(\d+) (?:actual extent|got) phys +(\d+)")
+# debugfs(8), stat, of a regular file in one extent: its size in bytes, its last block within the file, and its first
+# block on the disk.
+ONE_EXTENT = re.compile(r"Type: regular .*? Size: (\d+)\n.*\nEXTENTS:\n\(0(?:-(\d+))?\):(\d+)(?:-\d+)?\n*$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,10 @@ class FileSystem:
         path = self._second_column(f"ncheck {inode}") if inode.isdecimal() else ""
         return path or f"block {block} of the root file system, in no file"
 
+    def locate(self, paths: Sequence[str]) -> Sequence[tuple[int, int] | None]:
+        """(start, end) in bytes of the disk of each file, by one start of debugfs; None unless it is in one extent."""
+        return [self._parse_place(answer) for answer in self._ask_all([f'stat "{path}"' for path in paths])]
+
     def jumps(self) -> dict[int, int]:
         """The end of each fragment of a file -> the start of the file's next one, in bytes of the disk."""
         disk = f"{self.raw.name}?offset={self.partition.start}"
@@ -108,6 +115,14 @@ class FileSystem:
         report = process.run(check, cwd=self.raw.parent, check=False).stdout  # fails for a disk that was not unmounted
         blocks = (map(int, found.groups()) for found in FRAGMENT.finditer(report))
         return {self._position(end): self._position(start) for end, start in blocks}
+
+    def _parse_place(self, answer: str) -> tuple[int, int] | None:
+        match = ONE_EXTENT.search(answer)
+        if match is None:
+            return None
+        size, last, block = (int(number or 0) for number in match.groups())
+        start = self._position(block)
+        return (start, start + size) if size <= (last + 1) * self._block else None  # else the rest is a hole
 
     def _position(self, block: int) -> int:
         return self.partition.start + block * self._block
@@ -136,10 +151,12 @@ class FileSystem:
             script = Path(scratch, "requests")
             script.write_text("".join(f"{request}\n" for request in requests))
             output = self._start_debugfs("-f", script)
-        answers = []
-        for request in reversed(requests):
-            output, _, answer = output.rpartition(f"debugfs: {request}\n")
-            answers.append(answer)
+        answers, end = [], len(output)
+        for request in reversed(requests):  # without copies of the output, which is long for thousands of files
+            heading = f"debugfs: {request}\n"
+            start = output.rindex(heading, 0, end)
+            answers.append(output[start + len(heading) : end])
+            end = start
         return answers[::-1]
 
     def _ask_debugfs(self, request: str) -> str:

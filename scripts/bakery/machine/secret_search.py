@@ -12,6 +12,7 @@ from bakery.host.parallel import threads
 from bakery.host.secret_search import MARKS, SHORTEST, Mark, Matcher, Reported, StreamSearch
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem, ext_file_systems
+from bakery.machine.original_modules import read_original_modules
 from bakery.machine.root import NoRootError, open_root
 from bakery.model.documents import Check
 
@@ -39,6 +40,8 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
         reported: Reported = set()
         streams = StreamSearch(matcher, reported)
         for disk, root, systems in _list_disks(raw):
+            for module in read_original_modules(root) if root else ():
+                streams.omit(module)
             hits += [
                 f"secret {numbers[place.number - 1]} of {len(values)} in {place.form} at byte {place.offset}: "
                 f"{_name_place(disk, root, place.offset)}"

@@ -89,6 +89,12 @@ class StreamSearch:
         self._reported = reported
         self._streams: dict[tuple[str, bytes], list[_EarlierStream]] = {}  # by kind and first bytes
 
+    def omit(self, content: bytes) -> None:
+        """Take a stream as searched, wherever its bytes stand."""
+        kind = next((kind for mark, (kind, _) in MARKS.items() if content.startswith(mark)), "")
+        earlier = _EarlierStream(len(content), hashlib.blake2b(content).digest(), EVERY)
+        self._streams.setdefault((kind, content[:FIRST]), []).append(earlier)
+
     def search(self, content: Content, marks: Iterable[Mark], read: Reader) -> list[StreamHit]:
         """Hits in the streams that start at `marks`, for the first time each; `read` gives the bytes of a file.
 

@@ -35,6 +35,7 @@ def no_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
         raise NoRootError("none")
 
     monkeypatch.setattr(secret_search, "open_root", refuse)
+    monkeypatch.setattr(secret_search, "read_original_modules", lambda root: ())
 
 
 def search(folder: Path, content: bytes, *secrets: str) -> list[Check]:
