@@ -59,11 +59,17 @@ def promote(
 
 
 def follow(channel: Channel, record: Record, reason: str) -> ChannelEntry:
-    """Point a channel at the version that a run published, unless a person holds the channel; its entry."""
+    """Point a channel at the version that a run published; its entry.
+
+    A channel stays where it is if a person holds it, or if it is at a newer version.
+    """
     settle_move(channel)
     head = channel.head
     if head and head.version != record.version and head.held:
         channel.note(f"{describe_hold(head)}; 'bakery channel release {head.image} {head.channel}' ends that")
+        return head
+    if head and head.version and version_numbers(head.version) > version_numbers(record.version):
+        channel.note(f"{channel.name} stays at {head.version}, which is newer; 'bakery promote' moves it back")
         return head
     return _move(channel, record, reason)
 

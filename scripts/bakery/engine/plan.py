@@ -193,9 +193,14 @@ def _promotion_reason(image: ImageDefinition, record: Record, head: ChannelEntry
         return interruption
     if head is None or not head.version:
         return f"{image.channel} points at no version yet"
-    if head.held or version_numbers(head.version) >= version_numbers(record.version):
+    if head.held or head.version == record.version or _is_ahead(head, record.version):
         return ""
     return f"{image.channel} points at {head.version}"
+
+
+def _is_ahead(head: ChannelEntry, version: str) -> bool:
+    """Whether a channel is at a newer version: another release line may share it, and runs move it forward only."""
+    return bool(head.version) and version_numbers(head.version) > version_numbers(version)
 
 
 def describe_hold(head: ChannelEntry) -> str:
@@ -245,7 +250,7 @@ def _add_publication(action: Action, image: ImageDefinition, record: Record | No
     before = head.version if head else ""
     if not image.channel or before == version:
         return action
-    if head and head.held:
+    if head and (head.held or _is_ahead(head, version)):
         return action
     return replace(action, move=ChannelMove(image.channel, before, version))
 

@@ -282,6 +282,13 @@ class TestHold:
         assert not _promote(catalog, newest, targets).held
 
 
+def test_a_run_moves_a_channel_forward_only(catalog: Catalog, complete: Complete, targets: Targets) -> None:
+    older, newer = complete(), complete()
+    entry = _promote(catalog, newer, targets)
+    assert channels.follow(open_channel(catalog, targets), older, "published") == entry
+    assert _pointers(targets) == ["1.0.1", "1.0.1"]
+
+
 def test_a_mistyped_channel(catalog: Catalog, complete: Complete, targets: Targets) -> None:
     record = complete()
     _promote(catalog, record, targets)

@@ -617,6 +617,9 @@ class TestPublication:
         world.bake(found)
         world.point("1.1.0")
         assert only(world.plan(found)).kind == "keep"
+        world.inputs["web"] = {"var:nginx.port": "1"}
+        action = only(world.plan(found))
+        assert (action.kind, action.move) == ("bake", None)
 
     def test_a_channel_that_a_person_holds(self, world: FakeInputs) -> None:
         found = image(channel="stable")
