@@ -98,6 +98,9 @@ def test_it_is_built_published_and_then_kept(bakery: Bakery, project: Path) -> N
     (publication,) = record["publications"]
     assert [location["region"] for location in publication["locations"]] == ["attic", "cellar"]
     assert (project / "box" / "cellar" / "channel-stable").read_text() == "box/cellar/doll-1.0.0-x86_64"
+    (project / "box" / "cellar" / "channel-stable").write_text("box/cellar/by-hand")
+    assert "4 comparisons: 4 correct" in bakery("audit", "--fix")
+    assert (project / "box" / "cellar" / "channel-stable").read_text() == "box/cellar/doll-1.0.0-x86_64"
     (kept,) = json.loads(bakery("plan", "--json"))["actions"]
     assert (kept["kind"], kept["reason"]) == ("keep", "inputs unchanged; not refreshed")
 
