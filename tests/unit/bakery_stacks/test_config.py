@@ -141,7 +141,7 @@ def test_a_stand_in_is_behind_plain_http(tmp_path: Path, url: str, stand_in: boo
         ("s3://a-bucket/some/prefix", "s3://a-bucket", 6, "'catalog' is 's3://a-bucket'; it must be", '"s3://'),
         ("bucket: state-bucket", "bucket: State_Bucket", 9, "'state.bucket' is 'State_Bucket'; it must be", "example"),
         ("prefix: test", "prefix: /test", 10, "'state.prefix' is '/test'; it must be", "bakery/production"),
-        ("topic: news", "topic: News", 11, "'topic' is 'News'; it must be 2 to 50 of a-z", '"web"'),
+        ("topic: news", "topic: News", 11, "'topic' is 'News'; it must be 2 to 50 of a-z", '"news"'),
         ("name: test", "name: other", 1, "name is 'other', but the file is test.yaml", "the same name"),
     ],
 )
@@ -253,7 +253,7 @@ def test_a_mistake_in_machines_is_named_with_its_line(
         (AZURE, "westeurope", "West Europe", 15, "an Azure region as ARM writes it", "westeurope"),
         (AZURE, "resource_group: images", "resource_group: images.", 16, "with no dot at its end", "bakery-images"),
         (AZURE, "gallery: images", "gallery: my-images", 17, "letters, digits, dots and underscores", "images"),
-        (AZURE, "exampleimages", "Images", 18, "3 to 24 lower-case letters and digits", "exampleimages"),
+        (AZURE, "exampleimages", "Images", 18, "3 to 24 lower-case letters and digits", '"images"'),
         (AZURE, f"[{U1}]", "[]", 19, "it needs 1 or more", "object IDs of the service principals"),
         (AZURE, f"[{U1}]", f"[{U1}, {U1}]", 19, "azure.publishers.1: this entry is listed twice", "remove it"),
         (AZURE, f"[{U2}]", f"[{U2}, {U1}]", 20, f"azure.readers.1: {U1} is also in publishers", "remove it"),
