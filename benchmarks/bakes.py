@@ -45,6 +45,11 @@ software:
 """
 
 
+def write_image(mode: str, updates: str = "all") -> str:
+    """The text of the definition that is baked."""
+    return IMAGE.format(mode=mode, updates=updates)
+
+
 @dataclass(frozen=True)
 class Bakes:
     """Wall seconds. `packer` is Packer's own share of the vm bake: the same template without the bakery around it.
@@ -66,7 +71,7 @@ def measure(folder: Path) -> Bakes:
     images.mkdir(parents=True)
     (images / "debian-13.yaml").write_text(BASE)
     for mode in ("vm", "chroot"):
-        (images / f"bench-{mode}.yaml").write_text(IMAGE.format(mode=mode, updates="all"))
+        (images / f"bench-{mode}.yaml").write_text(write_image(mode))
     project = Project(ROOT, images, folder / "workspace")
     bakery(project, "run", "debian-13")
     chroot = bakery(project, "bake", "bench-chroot")
@@ -87,7 +92,7 @@ def _compare_updates(project: Project, first: float) -> float:
     definition = project.definitions / "bench-chroot.yaml"
     seconds = {"all": [first], "none": []}
     for updates in ("none", "all") * RUNS:
-        definition.write_text(IMAGE.format(mode="chroot", updates=updates))
+        definition.write_text(write_image("chroot", updates))
         seconds[updates].append(bakery(project, "bake", "bench-chroot"))
     return min(seconds["all"]) - min(seconds["none"])
 

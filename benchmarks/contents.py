@@ -20,7 +20,7 @@ def measure(folder: Path) -> tuple[float, float]:
     images = folder / "images"
     images.mkdir(parents=True)
     (images / "debian-13.yaml").write_text(bakes.BASE)
-    (images / "bench-chroot.yaml").write_text(bakes.IMAGE.format(mode="chroot"))
+    (images / "bench-chroot.yaml").write_text(bakes.write_image("chroot"))
     project = Project(bakes.ROOT, images, folder / "workspace")
     bakes.bakery(project, "run", "debian-13")
     bakes.bakery(project, "bake", "bench-chroot")
