@@ -114,7 +114,7 @@ def _stock(project: Project, accelerator: str) -> float:
     folder.mkdir()
     code, variables = qemu.firmware()
     vars_file = folder / "ansible.json"
-    vars_file.write_text(json.dumps({"software_packages": ["jq"], "software_roles": ["nginx"], "image_tests": []}))
+    vars_file.write_text(json.dumps(_playbook_variables(folder)))
     given = {
         "base_disk": project.store / "debian-13-1.0.0-x86_64.qcow2",
         "output_folder": folder / "output",
@@ -130,6 +130,25 @@ def _stock(project: Project, accelerator: str) -> float:
     environment = {**os.environ, "PACKER_PLUGIN_PATH": str(chain.plugins), "CHECKPOINT_DISABLE": "1"}
     flags = [f"-var={name}={value}" for name, value in given.items()]
     return _timed([str(chain.packer), "build", "-color=false", *flags, str(ROOT / "benchmarks/stock")], environment)
+
+
+def _playbook_variables(folder: Path) -> dict[str, object]:
+    """The variables that the bakery gives its playbook, for the same software without updates and a lock."""
+    return {
+        "bakery_image": "stock",
+        "bakery_version": "1.0.0",
+        "bakery_os_family": "debian",
+        "software_updates": "none",
+        "software_lock": None,
+        "software_packages": ["jq"],
+        "software_roles": ["nginx"],
+        "image_tests": [],
+        "image_test_report": str(folder / "report.xml"),
+        "archives_report": str(folder / "archives.json"),
+        "seal_keep_passwords": False,
+        "seal_at_target": False,
+        "root_archive": "",
+    }
 
 
 def _timed(command: list[str], environment: dict[str, str]) -> float:
