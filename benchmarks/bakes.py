@@ -137,7 +137,7 @@ def _playbook_variables(folder: Path) -> dict[str, object]:
     return {
         "bakery_image": "stock",
         "bakery_version": "1.0.0",
-        "bakery_os_family": "debian",
+        "bakery_os_family": "Debian",
         "software_updates": "none",
         "software_lock": None,
         "software_packages": ["jq"],
