@@ -139,7 +139,7 @@ def _playbook_variables(folder: Path) -> dict[str, object]:
         "bakery_version": "1.0.0",
         "bakery_os_family": "Debian",
         "software_updates": "none",
-        "software_lock": None,
+        "software_lock": {},
         "software_packages": ["jq"],
         "software_roles": ["nginx"],
         "image_tests": [],
