@@ -12,9 +12,8 @@ from bakery.cli.consent import require_consent
 from bakery.cli.session import find_catalog, session
 from bakery.engine import channels
 from bakery.engine.moves import settle_move
-from bakery.engine.overview import hint_at_images
+from bakery.engine.overview import unknown_image
 from bakery.engine.session import Session
-from bakery.host.errors import NotFoundError
 from bakery.host.text import count_of
 from bakery.model import documents
 from bakery.model.version import ImageVersion
@@ -100,8 +99,7 @@ def list_channels(
     """
     image_catalog = find_catalog(workspace, catalog, quiet=json)
     if (image, arch) not in image_catalog.images():
-        hint = hint_at_images(image, image_catalog.image_names())
-        raise NotFoundError(f"{image} has no version ({arch})", where=image_catalog.location, hint=hint)
+        raise unknown_image(image_catalog, image, arch)
     heads = image_catalog.heads(image, arch)
     if json:
         print(documents.dump_all(heads).decode(), end="")

@@ -8,7 +8,7 @@ from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.cli import options
 from bakery.cli.completion import complete_channels
 from bakery.cli.session import find_catalog
-from bakery.engine.overview import hint_at_images
+from bakery.engine.overview import unknown_image
 from bakery.host.errors import NotFoundError
 from bakery.model import documents
 from bakery.reports import render_table
@@ -45,8 +45,7 @@ def _list_events(image_catalog: Catalog, image: str, arch: str, channel: str) ->
         )
     records = [] if channel else image_catalog.records(image, arch)
     if not channel and not records:
-        hint = hint_at_images(image, image_catalog.image_names())
-        raise NotFoundError(f"{image} has no version ({arch})", where=image_catalog.location, hint=hint)
+        raise unknown_image(image_catalog, image, arch)
     moves = [
         entry for name in ([channel] if channel else channels) for entry in image_catalog.history(image, arch, name)
     ]

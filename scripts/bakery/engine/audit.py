@@ -73,9 +73,9 @@ def _compare_image(session: Session, definition: ImageDefinition) -> Iterator[Au
 
 
 def _compare_channel(channel: Channel) -> Iterator[Audited]:
-    head, move = channel.head, channel.last_move
+    head, move = channel.head, channel.unfinished_move
     record = channel.record(head.version) if head else None
-    if move and move.state == "begun":
+    if move:
         text = f"a move to {move.version or 'nothing'} was interrupted, {move.at}"
         of = record or channel.record(move.version)
         if of:

@@ -1,10 +1,10 @@
 """Channels: named pointers to versions. The rules by which they move; `moves` carries a move out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from bakery.catalog import Catalog, ChannelEntry, Record, owner
+from bakery.catalog import Catalog, ChannelEntry, PointerChange, Record, owner
 from bakery.catalog.keys import version_numbers
 from bakery.engine.moves import (
     Channel,
@@ -108,7 +108,7 @@ def release(channel: Channel, reason: str) -> ChannelEntry:
     if not head.held or record is None:
         channel.note(f"{channel.name} is not held")
         return head
-    entry = move_channel(channel, record, reason or "released")
+    entry = move_channel(channel, record, list_changes(channel, record), reason or "released")
     channel.note(f"runs move {channel.name} again")
     return entry
 
@@ -117,7 +117,7 @@ def delete(channel: Channel, reason: str) -> ChannelEntry:
     """Remove all pointers of a channel; the entry that says so."""
     settle_move(channel)
     require_head(channel)
-    return move_channel(channel, None, reason or "deleted")
+    return move_channel(channel, None, list_changes(channel, None), reason or "deleted")
 
 
 def restore(channel: Channel) -> None:
@@ -169,8 +169,9 @@ def _move(
             detail="\n".join(f"{defect.location}: {defect.status}: {defect.detail}" for defect in defects),
             hint=f"nothing was moved; run 'bakery publish {record.image}' to repair it, then promote",
         )
-    _leave_places(channel, record)
-    return move_channel(channel, record, reason, held=held, overwrite=overwrite)
+    changes = list_changes(channel, record)
+    _leave_places(channel, record, [change for change in changes if not change.after])
+    return move_channel(channel, record, changes, reason, held=held, overwrite=overwrite)
 
 
 def _require_channel(channel: Channel) -> None:
@@ -202,9 +203,8 @@ def _refuse_absent(channel: Channel, record: Record) -> None:
         )
 
 
-def _leave_places(channel: Channel, record: Record) -> None:
+def _leave_places(channel: Channel, record: Record, changes: Sequence[PointerChange]) -> None:
     """Name the places that the channel leaves; ConflictError if the definition still wants it in one of them."""
-    changes = [change for change in list_changes(channel, record) if not change.after]
     gaps = [change for change in changes if change.location in channel.targets[change.target].wanted_locations()]
     if gaps:
         raise ConflictError(

@@ -7,15 +7,13 @@ from bakery.catalog import Record
 from bakery.clouds.target import Target, gone_error
 from bakery.engine.moves import Targets
 from bakery.engine.plan import describe_encryption, list_unwanted
-from bakery.engine.publish import publish_everywhere
+from bakery.engine.publish import lock_version, publish_everywhere
 from bakery.engine.session import Session
-from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import ImageLocation, Publication
 from bakery.model.inputs import remote_base
-from bakery.model.naming import full_name
 
 
 def distribute_version(session: Session, definition: ImageDefinition, targets: Targets, record: Record) -> Record:
@@ -43,10 +41,7 @@ def distribute_version(session: Session, definition: ImageDefinition, targets: T
         fresh = target.distribute(publication, _expected_tags(definition, record, publication), session.report)
         return publication if replace(fresh, seconds=publication.seconds) == publication else fresh
 
-    with files.exclusive(
-        session.project.workspace / "locks" / f"publish-{full_name(record)}.lock",
-        f"{full_name(record)} is being published by another run",
-    ):
+    with lock_version(session.project, record):
         publications = keep_locations(record, publish_everywhere(targets, distribute))
     reason = "repaired" if _image_ids(record.publications) - _image_ids(publications) else "distributed"
     return _revise(session, record, publications, definition.tags, reason)

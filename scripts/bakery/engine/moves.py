@@ -46,6 +46,11 @@ class Channel:
         """The last line of the journal."""
         return self.catalog.last_move(self.image, self.arch, self.name)
 
+    @property
+    def unfinished_move(self) -> Move | None:
+        """The move that has begun and not ended, if there is one."""
+        return self.catalog.unfinished_move(self.image, self.arch, self.name)
+
     def record(self, version: str) -> Record | None:
         """The record of a version; None for no version."""
         return self.catalog.record(ImageVersion(self.image, self.arch, version)) if version else None
@@ -72,18 +77,23 @@ class _Work:
 
 
 def move_channel(
-    channel: Channel, record: Record | None, reason: str, *, held: bool = False, overwrite: bool = False
+    channel: Channel,
+    record: Record | None,
+    changes: Sequence[PointerChange],
+    reason: str,
+    *,
+    held: bool = False,
+    overwrite: bool = False,
 ) -> ChannelEntry:
     """Point a channel at a version, or delete it; its entry, which may exist already.
 
-    The caller has settled earlier moves, and checked that the version can be used. ConflictError if somebody else
-    changed a pointer, unless the move may `overwrite` it. If a step fails, the pointers of all targets get their old
-    values back.
+    `changes` are those that `list_changes` names for the version. The caller has settled earlier moves, and checked
+    that the version can be used. ConflictError if somebody else changed a pointer, unless the move may `overwrite` it.
+    If a step fails, the pointers of all targets get their old values back.
     """
     channel.catalog.require_publisher()
     head, last = channel.head, channel.last_move
     before, version = (head.version if head else ""), (record.version if record else "")
-    changes = list_changes(channel, record)
     actual = _read_pointers(channel, changes, record or channel.record(before))
     if not overwrite:
         _refuse_foreign(channel, head, changes, actual)
@@ -116,10 +126,10 @@ def settle_move(channel: Channel) -> None:
 
     BusyError if another run may still be at work on it.
     """
-    last = channel.last_move
-    if last is None or last.state != "begun":
+    unfinished = channel.unfinished_move
+    if unfinished is None:
         return
-    move = channel.catalog.take_move(last, channel.owner)
+    move = channel.catalog.take_move(unfinished, channel.owner)
     record, head = channel.record(move.version), channel.head
     actual = _read_pointers(channel, move.changes, record or channel.record(move.before))
     work = _Work(channel, move, head, record, actual)
@@ -173,7 +183,7 @@ def compare_pointers(channel: Channel) -> Iterator[tuple[str, Finding]]:
             actual = _read_pointers(channel, group, record)
         except BakeryError as error:
             where = describe_places(group)
-            yield name, Finding(where, "unreachable", ": ".join(filter(None, (error.message, error.detail))))
+            yield name, Finding(where, "unreachable", _explain_failure(error))
             continue
         for change in group:
             yield name, _compare_pointer(change, actual.get(_place(change)))
@@ -267,11 +277,12 @@ def _follow_catalog(work: _Work, changes: Sequence[PointerChange]) -> tuple[list
     """
     channel, move, head = work.channel, work.move, work.channel.head
     version = head.version if head else ""
+    record = channel.record(version)
     state: EndState | None = "done" if version == move.version else "undone"
     lines = []
     for name, group in _by_target(changes).items():
         try:
-            _restore_target(work, name, group, channel.record(version))
+            _restore_target(work, name, group, record)
             lines.append(f"{name}: restored to {version or 'nothing'}")
         except BakeryError as failure:
             state = None

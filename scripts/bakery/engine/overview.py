@@ -56,6 +56,12 @@ def find_record(catalog: Catalog, name: str, arch: str) -> Record:
     return record
 
 
+def unknown_image(catalog: Catalog, image: str, arch: str) -> NotFoundError:
+    """The error for an image of which the catalog has no version."""
+    hint = hint_at_images(image, catalog.image_names())
+    return NotFoundError(f"{image} has no version ({arch})", where=catalog.location, hint=hint)
+
+
 def hint_at_images(name: str, images: Sequence[str]) -> str:
     """A hint for a name that no image of the catalog has."""
     if not images:

@@ -1,6 +1,7 @@
 """Publishes a verified disk at every target of its definition."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ from bakery.model.baked import Baked
 from bakery.model.documents import Artifact, Publication
 from bakery.model.naming import full_name
 from bakery.model.project import Project
+from bakery.model.version import Versioned
 
 
 def publish(project: Project, baked: Baked, targets: Mapping[str, Target], report: Reporter) -> list[Publication]:
@@ -27,11 +29,16 @@ def publish(project: Project, baked: Baked, targets: Mapping[str, Target], repor
         publication = _publish_target(project, baked, name, destination, report)
         return _save_publication(publication, baked.folder(project, name))
 
-    lock = project.workspace / "locks" / f"publish-{full_name(baked)}.lock"
-    with files.exclusive(lock, f"{full_name(baked)} is being published by another run"):
+    with lock_version(project, baked):
         if baked.artifact:
             _refuse_other_disk(baked.artifact, baked.folder(project, "local") / "disk.qcow2")
         return publish_everywhere(targets, publish_there)
+
+
+def lock_version(project: Project, of: Versioned) -> AbstractContextManager[None]:
+    """Keep other runs of this workspace from publishing a version meanwhile; BusyError if one does."""
+    lock = project.workspace / "locks" / f"publish-{full_name(of)}.lock"
+    return files.exclusive(lock, f"{full_name(of)} is being published by another run")
 
 
 def publish_everywhere(
