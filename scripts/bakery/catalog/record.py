@@ -1,10 +1,11 @@
 """The facts that the catalog holds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bakery.model.documents import (
+    Availability,
     Base,
     Location,
     Mode,
@@ -16,7 +17,16 @@ from bakery.model.documents import (
     VulnerabilitySummary,
 )
 
-State = Literal["reserved", "complete", "revoked"]
+State = Literal["reserved", "complete", "deprecated", "disabled", "removed", "revoked"]
+
+# What the images of a version should let people do, by its state.
+AVAILABILITY: Mapping[State, Availability] = {
+    "complete": "available",
+    "deprecated": "deprecated",
+    "disabled": "disabled",
+    "revoked": "disabled",
+    "removed": "removed",
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class Record(Strict):
     until `expires`. `contents` is the SHA-256 of the version's `contents.json`, empty if its disk could not be read.
     `vulnerabilities` and `vex` are the verdict's. `vendor_bases` are the bases of vendors that it was built from, the
     newest ones then, by builder. `provenance` is the SHA-256 of the signed statement about the version, empty if none
-    was made.
+    was made. While it is `pending`, its images may not be as its state says: a run changes them, or was interrupted.
     """
 
     image: str
@@ -58,6 +68,7 @@ class Record(Strict):
     vex: str = ""
     vendor_bases: dict[str, VendorBase] = field(default_factory=dict)
     provenance: str = ""
+    pending: bool = False
     schema: Literal["bakery/record/1"] = "bakery/record/1"
 
     @property

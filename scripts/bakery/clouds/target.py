@@ -7,7 +7,16 @@ from typing import Literal, Protocol
 
 from bakery.host.errors import NotFoundError
 from bakery.host.events import Reporter
-from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
+from bakery.model.documents import (
+    Artifact,
+    Availability,
+    ImageLocation,
+    Location,
+    Pointer,
+    Publication,
+    RemoteBuild,
+    Time,
+)
 from bakery.model.tags import Tags
 from bakery.model.version import Versioned
 
@@ -21,6 +30,20 @@ class Finding:
     location: str
     status: Status
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Use:
+    """Something at a target that refers to an image of a version, such as an instance or a launch template.
+
+    `kind` says what it is, `name` which one; a `launch` has no name, and happened at the time `at`.
+    """
+
+    location: str
+    kind: str
+    name: str
+    image: str
+    at: Time = ""
 
 
 def gone_error(message: str, where: str, image: str) -> NotFoundError:
@@ -44,8 +67,17 @@ class Target(Protocol):
     def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
         """Keep consumers in these locations from a version. No channel's pointer leads to it there any more."""
 
-    def inspect(self, publication: Publication) -> list[Finding]:
-        """Compare a publication with the target."""
+    def inspect(self, publication: Publication, availability: Availability = "available") -> list[Finding]:
+        """Compare a publication with the target, where its images should have this availability."""
+
+    def find_uses(self, publication: Publication) -> list[Use]:
+        """The users of a version's images, as far as the target can say; the bakery's own pointers are none."""
+
+    def set_availability(self, publication: Publication, availability: Availability, report: Reporter) -> None:
+        """Bring the images of a version to an availability in every location; a rerun continues.
+
+        Removed images are gone for good. What disabling took away, such as shares, `distribute` brings back.
+        """
 
     def wanted_locations(self) -> Collection[Location]:
         """The locations in which the definition wants a channel's pointers."""

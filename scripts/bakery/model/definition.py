@@ -19,6 +19,7 @@ from bakery.model.documents import Mode, PackageVersions, Updates
 from bakery.model.exemption import PASSWORDS, Exemption
 from bakery.model.fields import Name, PackageName, SecretPath, TextFormat, VariableName
 from bakery.model.gate import VulnerabilityGate
+from bakery.model.retention import Retention
 from bakery.model.validation import Model, field_error, first_repeated
 
 # Ansible's name of the family (the fact os_family) by the first part of a definition's `os`.
@@ -112,6 +113,7 @@ class ImageDefinition(Model):
         default=None,
         description="pause the image after this many failed runs of the same inputs; --rebuild tries again",
     )
+    retention: Retention | None = Field(default=None, description="when old versions are retired")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

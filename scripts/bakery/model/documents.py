@@ -14,6 +14,8 @@ from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialE
 
 Mode = Literal["vm", "chroot"]
 Updates = Literal["all", "security", "none"]
+# What a target lets people do with images: everything; start them, without an offer to; nothing; they do not exist.
+Availability = Literal["available", "deprecated", "disabled", "removed"]
 PackageVersions = Literal["track", "pinned", "offline"]
 # Grype's words, least first.
 Severity = Literal["unknown", "negligible", "low", "medium", "high", "critical"]
