@@ -48,7 +48,7 @@ def find_identity(catalog: Catalog, identity: str) -> Record | None:
 
 
 def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
-    """Complete versions of other images that were built on this one's content, and those built on them.
+    """Versions of other images that were built on this one's content and can be used, and those built on them.
 
     Versions without an entry in the index are read.
     """
@@ -78,7 +78,7 @@ def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
 
 
 def _is_child(record: Record, parent: Record) -> bool:
-    return record.state == "complete" and record.inputs.get(PARENT) == parent.raw_sha256
+    return record.state in ("complete", "deprecated", "disabled") and record.inputs.get(PARENT) == parent.raw_sha256
 
 
 def _follow_lead(catalog: Catalog, lead: Lead, identity: str) -> Record | None:

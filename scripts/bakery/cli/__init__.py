@@ -34,6 +34,7 @@ from bakery.cli import (
     plan,
     publish,
     refresh,
+    retire,
     revoke,
     run,
     schema,
@@ -141,6 +142,8 @@ GROUPS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
         "distribute": distribute.distribute,
         "channel": channels.app,
         "revoke": revoke.revoke,
+        "restore": revoke.restore,
+        "retire": retire.retire,
     },
     "Infrastructure": {
         "diff": diff.diff,

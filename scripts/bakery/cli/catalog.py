@@ -41,4 +41,5 @@ def _version_row(version: ListedVersion) -> tuple[str, ...]:
     locations = [f"{publication.target}:{len(publication.locations)}" for publication in version.publications]
     mode = version.mode if version.baked else ""
     cells = (",".join(version.channels), mode, version.baked, " ".join(locations))
-    return (version.image, version.version, version.state, *(cell or "-" for cell in cells))
+    state = f"{version.state}, pending" if version.pending else version.state
+    return (version.image, version.version, state, *(cell or "-" for cell in cells))

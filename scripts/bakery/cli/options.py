@@ -97,6 +97,8 @@ BakedBefore = Annotated[
         help="A version that was baked before this time is due, as with --rebuild; for jobs of a pipeline.",
     ),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without a question.")]
 Arch = Annotated[str, typer.Option("--arch", help="Architecture of the image.")]
 
 DEFINITIONS = Path("packer/images")

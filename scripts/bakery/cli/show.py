@@ -62,8 +62,9 @@ def render(overview: Overview) -> str:
 def _facts(overview: Overview) -> Iterator[tuple[str, list[str]]]:
     """Names and their values, which may be none."""
     record = overview.record
-    reason = f": {record.reason}" if record.state == "revoked" else ""
-    yield "state", [f"{record.state}, {record.at} by {record.by}{reason}"]
+    reason = f": {record.reason}" if record.state not in ("reserved", "complete") else ""
+    pending = ", pending" if record.pending else ""
+    yield "state", [f"{record.state}{pending}, {record.at} by {record.by}{reason}"]
     yield "channels", [", ".join(overview.channels)] if overview.channels else []
     yield "baked", [f"{record.baked}, mode {record.mode}, commit {record.commit or 'unknown'}"] if record.baked else []
     yield "digest", [record.sha256] if record.sha256 else []

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bakery.catalog import Record
+from bakery.catalog.record import AVAILABILITY
 from bakery.clouds.target import Finding, Status
 from bakery.engine.channels import open_channel, restore
 from bakery.engine.distribution import distribute_version
-from bakery.engine.moves import Channel, compare_pointers
+from bakery.engine.lifecycle import bring_images, settle
+from bakery.engine.moves import Channel, Targets, compare_pointers
+from bakery.engine.notices import announce_repair
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host.events import report_step
 from bakery.model.definition import ImageDefinition
-from bakery.model.version import ImageVersion
 
 
 @dataclass(frozen=True)
@@ -37,27 +39,38 @@ class Audited:
 
 
 def audit_image(session: Session, definition: ImageDefinition, *, fix: bool = False) -> list[Audited]:
-    """Compare the newest complete version of an image, those that channels point at, and the pointers of channels.
+    """Compare the versions of an image that are in use or were retired with their targets, and pointers of channels.
 
-    With `fix`, what is wrong is repaired before: interrupted moves, images, tags, shares, and pointers that somebody
-    else changed.
+    With `fix`, what is wrong is repaired before: interrupted moves and changes of state, images, tags, shares, and
+    pointers that somebody else changed.
     """
     with report_step(session.report, "audit", definition.name, "compare it with its targets"):
         results = list(_compare_image(session, definition))
-    if not fix or all(result.status == "correct" for result in results):
+    wrong = [result for result in results if result.status != "correct"]
+    if not fix or not wrong:
         return results
     with open_targets(session, definition) as targets:
         for record in _list_records(session, definition):
-            if any(result.version == record.version and _is_wrong(result) for result in results):
-                distribute_version(session, definition, targets, record)
+            if any(result.version == record.version and not result.channel for result in wrong):
+                _repair_version(session, definition, targets, record)
         for channel in _list_channels(session, definition):
             with open_channel(session, definition, channel, targets) as handle:
                 restore(handle)
-    return list(_compare_image(session, definition))
+    results = list(_compare_image(session, definition))
+    still_wrong = {result.name for result in results if result.status != "correct"}
+    repaired = [f"{one.name}: {one.status}: {one.detail}" for one in wrong if one.name not in still_wrong]
+    if repaired:
+        announce_repair(session, definition.name, definition.arch, repaired)
+    return results
 
 
-def _is_wrong(result: Audited) -> bool:
-    return not result.channel and result.status != "correct"
+def _repair_version(session: Session, definition: ImageDefinition, targets: Targets, record: Record) -> None:
+    if record.pending:
+        settle(session, targets, record)
+    elif record.state == "complete":
+        distribute_version(session, definition, targets, record)
+    else:
+        bring_images(session, targets, record)
 
 
 def _compare_image(session: Session, definition: ImageDefinition) -> Iterator[Audited]:
@@ -65,8 +78,11 @@ def _compare_image(session: Session, definition: ImageDefinition) -> Iterator[Au
         for record in _list_records(session, definition):
             for name, target in targets.items():
                 if publication := record.publication(name):
-                    for finding in target.inspect(publication):
+                    for finding in target.inspect(publication, AVAILABILITY[record.state]):
                         yield _of(record, "", name, finding)
+            if record.pending:
+                text = f"its change to {record.state} was interrupted, {record.at}"
+                yield _of(record, "", "catalog", Finding(session.catalog.location, "incorrect", text))
         for channel in _list_channels(session, definition):
             with open_channel(session, definition, channel, targets) as handle:
                 yield from _compare_channel(handle)
@@ -87,12 +103,15 @@ def _compare_channel(channel: Channel) -> Iterator[Audited]:
 
 
 def _list_records(session: Session, definition: ImageDefinition) -> list[Record]:
-    """The newest complete version of an image, and those that its channels point at, each once."""
+    """The newest complete version of an image, those that channels point at, and those that may not be used."""
     catalog, image, arch = session.catalog, definition.name, definition.arch
     newest = catalog.newest(image, arch)
-    versions = dict.fromkeys(head.version for head in catalog.heads(image, arch))
-    records = [catalog.record(ImageVersion(image, arch, version)) for version in versions]
-    return records if newest is None or newest.version in versions else [newest, *records]
+    in_use = {head.version for head in catalog.heads(image, arch)} | ({newest.version} if newest else set())
+    return [
+        record
+        for record in catalog.records(image, arch)
+        if record.version in in_use or record.pending or record.state in ("deprecated", "disabled", "revoked")
+    ]
 
 
 def _list_channels(session: Session, definition: ImageDefinition) -> list[str]:

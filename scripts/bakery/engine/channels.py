@@ -1,7 +1,7 @@
 """Channels: named pointers to versions. The rules by which they move; `moves` carries a move out."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from bakery.catalog import Catalog, ChannelEntry, PointerChange, Record, owner
@@ -15,6 +15,7 @@ from bakery.engine.moves import (
     move_channel,
     settle_move,
 )
+from bakery.engine.notices import announce_move
 from bakery.engine.plan import describe_hold
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
@@ -22,6 +23,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError, suggest
 from bakery.model.definition import ImageDefinition
 from bakery.model.fields import NAME
+from bakery.model.version import ImageVersion
 
 
 @contextmanager
@@ -35,10 +37,14 @@ def open_channel(session: Session, definition: ImageDefinition, name: str, targe
 
 @contextmanager
 def open_image_channel(session: Session, image: str, name: str) -> Iterator[Channel]:
-    """A channel of an image, with its targets logged in to."""
+    """A channel of an image, with its targets logged in to; a change by the block is announced."""
     [definition] = session.definitions.select([image])
     with open_targets(session, definition) as targets, open_channel(session, definition, name, targets) as channel:
+        before = channel.head
         yield channel
+        after = channel.head
+    if after and (before is None or after.number != before.number):
+        announce_move(session, after, before.version if before else "")
 
 
 def promote(
@@ -81,23 +87,36 @@ def rollback(channel: Channel, reason: str, *, overwrite: bool = False) -> Chann
     """
     settle_move(channel)
     head = require_head(channel)
-    history = channel.catalog.history(channel.image, channel.arch, channel.name)
-    older = {
-        entry.version
-        for entry in history
-        if entry.version and version_numbers(entry.version) < version_numbers(head.version)
-    }
-    for version in sorted(older, key=version_numbers, reverse=True):
-        record = channel.record(version)
-        if record and record.state == "complete":
-            reason = reason or f"rollback from {head.version}"
-            return _move(channel, record, reason, held=True, overwrite=overwrite)
+    if record := find_earlier(channel.catalog, head):
+        reason = reason or f"rollback from {head.version}"
+        return _move(channel, record, reason, held=True, overwrite=overwrite)
     raise BakeryError(
         f"channel {channel.name} of {channel.image} never pointed at a version before {head.version} "
         "that is still complete",
         where=channel.catalog.location,
         hint=f"choose one: bakery promote {channel.image} VERSION {channel.name}",
     )
+
+
+def find_earlier(catalog: Catalog, head: ChannelEntry, without: Collection[ImageVersion] = ()) -> Record | None:
+    """The newest complete version before a channel's own that it has pointed at; never one of `without`."""
+    history = catalog.history(head.image, head.arch, head.channel)
+    older = {
+        entry.version
+        for entry in history
+        if entry.version and version_numbers(entry.version) < version_numbers(head.version)
+    }
+    for version in sorted(older, key=version_numbers, reverse=True):
+        record = catalog.record(ImageVersion(head.image, head.arch, version))
+        if record.state == "complete" and ImageVersion.of(record) not in without:
+            return record
+    return None
+
+
+def retreat(channel: Channel, record: Record, reason: str) -> ChannelEntry:
+    """Point a channel at an earlier version because its own gets revoked; runs move it forward as before."""
+    settle_move(channel)
+    return _move(channel, record, reason, held=require_head(channel).held)
 
 
 def release(channel: Channel, reason: str) -> ChannelEntry:
@@ -183,15 +202,20 @@ def _require_channel(channel: Channel) -> None:
 
 
 def _refuse_incomplete(channel: Channel, record: Record) -> None:
-    if record.state != "complete":
-        is_revoked = record.state == "revoked"
-        newest = channel.catalog.newest(record.image, record.arch) if is_revoked else None
+    if record.state == "complete":
+        return
+    name = f"{record.image} {record.version}"
+    if record.state in ("deprecated", "disabled"):
+        hint = f"run 'bakery restore {name}' first"
+    else:
+        newest = channel.catalog.newest(record.image, record.arch) if record.state != "reserved" else None
         first = f"promote {newest.version}" if newest else f"run 'bakery run {record.image}'"
-        raise BakeryError(
-            f"{record.image} {record.version} is {record.state}: only a complete version can be promoted",
-            detail=record.reason if record.state == "revoked" else "",
-            hint=f"{first}; 'bakery catalog {record.image}' lists all versions",
-        )
+        hint = f"{first}; 'bakery catalog {record.image}' lists all versions"
+    raise BakeryError(
+        f"{name} is {record.state}: only a complete version can be promoted",
+        detail=record.reason if record.state != "reserved" else "",
+        hint=hint,
+    )
 
 
 def _refuse_absent(channel: Channel, record: Record) -> None:

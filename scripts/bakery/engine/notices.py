@@ -1,10 +1,11 @@
-"""Notices about images: patched, failed, stopped, paused, a new critical vulnerability."""
+"""Notices about images: what runs and people did to them, and what is found out about them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from bakery.catalog import Failure, Record
-from bakery.engine.notifications import ALL_IMAGES, join_names, make_notice
+from bakery.catalog import ChannelEntry, Failure, Record
+from bakery.catalog.record import State
+from bakery.engine.notifications import ALL_IMAGES, NoticeKind, join_names, make_notice
 from bakery.engine.overview import compare_records, find_previous
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, render_error
@@ -14,6 +15,14 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.observations import Observations
 from bakery.model.version import ImageVersion, Versioned
 from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation
+
+_STATE_NOTICES: Mapping[State, NoticeKind] = {
+    "complete": "restored",
+    "deprecated": "retired",
+    "disabled": "retired",
+    "removed": "retired",
+    "revoked": "revoked",
+}
 
 
 def announce_version(session: Session, record: Record, channel: str) -> None:
@@ -28,6 +37,35 @@ def announce_version(session: Session, record: Record, channel: str) -> None:
         session.notifier.send(
             make_notice("patched", record.image, record.arch, record.version, title, tuple(changes), verb),
             session.report,
+        )
+
+
+def announce_state(session: Session, record: Record) -> None:
+    """Send a notice that a version was revoked, retired or restored."""
+    kind = _STATE_NOTICES.get(record.state)
+    if not session.notifier or kind is None:
+        return
+    title = f"{record.image} {record.version} is {record.state}" + (" again" if record.state == "complete" else "")
+    details = (record.reason, record.by)
+    session.notifier.send(make_notice(kind, record.image, record.arch, record.version, title, details), session.report)
+
+
+def announce_move(session: Session, entry: ChannelEntry, before: str) -> None:
+    """Send a notice that a person moved, held, released or deleted a channel."""
+    if not session.notifier:
+        return
+    to = f"{entry.version}{', held' if entry.held else ''}" if entry.version else "deleted"
+    title = f"{entry.image} {entry.channel}: {before or 'nothing'} -> {to}"
+    details = (entry.reason, entry.by)
+    session.notifier.send(make_notice("moved", entry.image, entry.arch, entry.version, title, details), session.report)
+
+
+def announce_repair(session: Session, image: str, arch: str, lines: Sequence[str]) -> None:
+    """Send a notice that an audit repaired what differed from the catalog; a line for each difference."""
+    if session.notifier:
+        title = f"{image}: {count_of(len(lines), 'difference')} from the catalog repaired"
+        session.notifier.send(
+            make_notice("repaired", image, arch, "", title, tuple(lines), f"bakery audit {image}"), session.report
         )
 
 

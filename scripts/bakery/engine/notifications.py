@@ -25,7 +25,9 @@ WIDEST = 10  # names in a line of details, so that a topic takes all lines; nobo
 
 ALL_IMAGES = "*"  # in place of an image's name: a topic takes no empty attribute
 
-NoticeKind = Literal["patched", "failed", "stopped", "paused", "vulnerable"]
+NoticeKind = Literal[
+    "patched", "failed", "stopped", "paused", "vulnerable", "moved", "revoked", "retired", "restored", "repaired"
+]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """How long versions of an image stay usable: the key `retention` of a definition."""
 
+from itertools import pairwise
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from bakery.model.validation import Model, field_error
 
+LAUNCHED_WITHIN_DAYS = 30  # the time in which an idle group of machines starts one at least
 Days = Annotated[int, Field(ge=1, le=3650)]
 
 
@@ -16,13 +18,14 @@ class Retention(Model):
     """
 
     keep: Annotated[int, Field(ge=1)] = Field(default=3, description="newest versions that stay as they are")
-    deprecate_after_days: Days | None = Field(default=None, description="no longer offer a version after this many days")
-    disable_after_days: Days | None = Field(default=None, description="let nobody start a version after this many days")
+    deprecate_after_days: Days | None = Field(default=None, description="stop offering a version after so many days")
+    disable_after_days: Days | None = Field(default=None, description="let nobody start a version after so many days")
     remove_after_days: Days | None = Field(
-        default=None, description="remove the images and snapshots of a version after this many days"
+        default=None, description="remove the images and snapshots of a version after so many days"
     )
     launched_within_days: Days = Field(
-        default=30, description="neither disable nor remove a version that was started within this many days"
+        default=LAUNCHED_WITHIN_DAYS,
+        description="keep a version usable that was started within so many days",
     )
 
     @model_validator(mode="after")
@@ -34,8 +37,10 @@ class Retention(Model):
         }
         if not steps:
             raise ValueError("it retires nothing: set deprecate_after_days, disable_after_days or remove_after_days")
-        names = list(steps)
-        for earlier, later in zip(names, names[1:], strict=False):
+        if self.remove_after_days and not self.disable_after_days:
+            message = "a version is disabled for some days before it is removed"
+            raise field_error(message, "set disable_after_days, too", "remove_after_days")
+        for earlier, later in pairwise(steps):
             if steps[later] <= steps[earlier]:
                 raise field_error(f"it is not after {earlier} ({steps[earlier]})", "write more days", later)
         return self

@@ -379,20 +379,20 @@ class TestWho:
 class TestRevoke:
     def test_is_a_revision_with_its_reason(self, catalog: Catalog) -> None:
         record = complete(catalog, "a")
-        revoked = catalog.revoke(record, "CVE-2026-1234")
+        revoked = catalog.change_state(record, "revoked", "CVE-2026-1234")
         assert (revoked.state, revoked.reason, revoked.revision) == ("revoked", "CVE-2026-1234", record.revision + 1)
         assert catalog.record(ImageVersion(*WEB, "1.0.0")) == revoked
         assert catalog.newest(*WEB) is None
 
     def test_again_keeps_the_first_reason(self, catalog: Catalog) -> None:
-        revoked = catalog.revoke(complete(catalog, "a"), "CVE-2026-1234")
-        assert catalog.revoke(revoked, "another") == revoked
+        revoked = catalog.change_state(complete(catalog, "a"), "revoked", "CVE-2026-1234")
+        assert catalog.change_state(revoked, "revoked", "another") == revoked
 
     def test_only_what_is_complete(self, catalog: Catalog) -> None:
         with pytest.raises(
-            BakeryError, match=r"web 1\.0\.0 is reserved: only a complete version can be revoked"
+            BakeryError, match=r"web 1\.0\.0 is reserved and cannot be revoked"
         ) as caught:
-            catalog.revoke(reserve(catalog), "")
+            catalog.change_state(reserve(catalog), "revoked", "")
         assert caught.value.hint.startswith("do nothing: ")
 
     def test_not_what_channels_point_at(self, catalog: Catalog) -> None:
@@ -401,7 +401,7 @@ class TestRevoke:
             entry = catalog.move(first, channel, "", None)
         catalog.move(second, "old", "", entry)
         with pytest.raises(BakeryError, match="candidate, stable point at it") as caught:
-            catalog.revoke(first, "")
+            catalog.change_state(first, "revoked", "")
         assert "'bakery rollback web candidate'" in caught.value.hint
         assert catalog.record(ImageVersion(*WEB, "1.0.0")) == first
 
@@ -415,10 +415,10 @@ class TestRevoke:
 
         monkeypatch.setattr(Catalog, "revise", promote_before)
         with pytest.raises(ConflictError, match="is revoked, but was promoted meanwhile: stable points at it"):
-            catalog.revoke(first, "leaks")
+            catalog.change_state(first, "revoked", "leaks")
         assert catalog.record(ImageVersion(*WEB, "1.0.0")).state == "revoked"
         with pytest.raises(ConflictError, match="stable points at it"):
-            catalog.revoke(catalog.record(ImageVersion(*WEB, "1.0.0")), "leaks")
+            catalog.change_state(catalog.record(ImageVersion(*WEB, "1.0.0")), "revoked", "leaks")
 
 
 def observe(image: str, version: str = "1.0.0") -> Observation:

@@ -303,7 +303,7 @@ def test_delete(catalog: Catalog, complete: Complete, targets: Targets) -> None:
     assert channels.delete(open_channel(catalog, targets), "unused").version == ""
     assert _pointers(targets) == [None, None]
     assert catalog.channels("web", "x86_64") == []
-    catalog.revoke(record, "no channel points at it")
+    catalog.change_state(record, "revoked", "no channel points at it")
     with pytest.raises(NotFoundError, match="has no channel stable"):
         channels.delete(open_channel(catalog, targets), "")
     assert _promote(catalog, complete(), targets).number == 2

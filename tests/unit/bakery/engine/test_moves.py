@@ -227,9 +227,9 @@ class TestKilled:
             _promote(promoted, _record(promoted, "1.0.2"))
         promoted.kill_at(None)
         with pytest.raises(ConflictError, match="a move of stable was interrupted"):
-            promoted.catalog.revoke(_record(promoted, "1.0.2"), "leaks")
+            promoted.catalog.change_state(_record(promoted, "1.0.2"), "revoked", "leaks")
         _promote(promoted, _record(promoted, "1.0.0"))
-        promoted.catalog.revoke(_record(promoted, "1.0.2"), "leaks")
+        promoted.catalog.change_state(_record(promoted, "1.0.2"), "revoked", "leaks")
 
     def test_another_owner_waits_for_the_lease(self, promoted: World, monkeypatch: pytest.MonkeyPatch) -> None:
         promoted.kill_at(20)

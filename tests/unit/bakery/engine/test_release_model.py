@@ -90,7 +90,7 @@ class Release(RuleBasedStateMachine):
         self._count()
         record = self._record(number)
         with suppress(BakeryError):
-            self.world.catalog.revoke(record, "leaks")
+            self.world.catalog.change_state(record, "revoked", "leaks")
             assert record.version not in self.world.versions()
 
     @rule(place=st.sampled_from(FEW))

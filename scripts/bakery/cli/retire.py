@@ -1,0 +1,146 @@
+"""`bakery retire`: deprecate, disable and remove old versions."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bakery.cli import options
+from bakery.cli.completion import complete_version_names
+from bakery.cli.consent import require_consent
+from bakery.cli.session import session
+from bakery.engine.overview import find_record
+from bakery.engine.retirement import (
+    Retirement,
+    Texts,
+    plan_image,
+    plan_version,
+    retire_versions,
+    settle_image,
+)
+from bakery.engine.session import Session
+from bakery.engine.uses import read_states
+from bakery.host.errors import ExitCode, UsageError
+from bakery.host.parallel import raise_failures, run_parallel
+from bakery.host.text import count_of
+from bakery.model import documents
+from bakery.reports import render_table
+
+RetiredState = Literal["deprecated", "disabled", "removed"]
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME", help="Images, or versions as IMAGE@VERSION; all images.", autocompletion=complete_version_names
+    ),
+]
+To = Annotated[RetiredState | None, typer.Option("--to", help="Bring the named versions to this state now.")]
+States = Annotated[
+    list[Path] | None,
+    typer.Option("--terraform-state", metavar="FILE", help="Keep versions whose images this state of Terraform names."),
+]
+
+
+def retire(
+    names: Names = None,
+    to: To = None,
+    reason: Annotated[str, typer.Option("--reason", help="The reason, which the record keeps.")] = "",
+    terraform_states: States = None,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+    jobs: options.Jobs = options.JOBS,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Deprecate, disable and remove old versions, as the definitions' `retention` says.
+
+    A version takes one step at a time: first it is not offered any more, then nobody can start it, then its images and
+    snapshots are removed. 'bakery restore' undoes the first two. Keeps versions that a channel, an instance, a launch
+    template, a parameter, another image or a state of Terraform refers to, and says so.
+
+    Example: bakery retire --dry-run
+
+    Example: bakery retire web@1.0.1 --to disabled --reason "replaced"
+    """
+    states = read_states(terraform_states or [])
+    with session(
+        definitions, workspace, catalog, verb="retire", must_exist=True, json=json, quiet=quiet, verbose=verbose
+    ) as verb_session:
+        if to:
+            selected = _require_versions(names or [])
+            plan = partial(_plan_version, verb_session, to, reason or "asked for", states)
+        else:
+            selected = _require_images(verb_session, names or [])
+            plan = partial(_plan_image, verb_session, states, dry_run)
+        outcomes = run_parallel(selected, plan, jobs)
+        steps = [step for outcome in outcomes for step in outcome.result or ()]
+        due = [step for step in steps if not step.blockers]
+        if dry_run or not due:
+            print(documents.dump_all(steps).decode() if json else render(steps), end="" if json else "\n")
+        else:
+            if not yes:
+                print(render(steps), flush=True)
+                require_consent(f"{_count_steps(due)}?", "--yes")
+            records = retire_versions(verb_session, due)
+            if json:
+                print(documents.dump_all(records).decode(), end="")
+            elif not quiet:
+                print("\n".join(f"{record.image} {record.version} is {record.state}" for record in records))
+        raise_failures(outcomes)
+    return ExitCode.FAILED if to and len(due) < len(steps) else ExitCode.OK
+
+
+def _require_versions(names: list[str]) -> list[str]:
+    """Names of versions; UsageError if there is none, or one is of a whole image."""
+    if not names or not all("@" in name for name in names):
+        raise UsageError("--to needs the names of versions", hint="such as 'bakery retire web@1.0.1 --to disabled'")
+    return names
+
+
+def _require_images(verb_session: Session, names: list[str]) -> list[str]:
+    """The images of these names, or all with a policy; UsageError if one is of a version, or has no policy."""
+    if versions := [name for name in names if "@" in name]:
+        raise UsageError(f"{versions[0]} names a version", hint="add --to with the state that it should have")
+    selected = verb_session.definitions.select(names)
+    without = [definition.name for definition in selected if definition.retention is None]
+    if names and without:
+        raise UsageError(
+            f"{without[0]} has no retention policy",
+            where=verb_session.definitions.where(without[0]),
+            hint="add 'retention' to the definition, or name a version: --to",
+        )
+    return [definition.name for definition in selected if definition.retention]
+
+
+def _plan_version(verb_session: Session, to: RetiredState, reason: str, states: Texts, name: str) -> list[Retirement]:
+    record = find_record(verb_session.catalog, name, options.ARCH)
+    return [plan_version(verb_session, record, to, reason, states)]
+
+
+def _plan_image(verb_session: Session, states: Texts, dry_run: bool, name: str) -> list[Retirement]:
+    if not dry_run:
+        settle_image(verb_session, name)
+    return plan_image(verb_session, name, states)
+
+
+def render(steps: Sequence[Retirement]) -> str:
+    """A line per step, with all that blocks it."""
+    if not steps:
+        return "nothing to retire"
+    rows = [
+        (step.image, step.version, f"{step.before} -> {step.after}", step.reason, "; ".join(step.blockers) or "-")
+        for step in steps
+    ]
+    return render_table(("image", "version", "step", "reason", "kept, since"), rows)
+
+
+def _count_steps(steps: Sequence[Retirement]) -> str:
+    counts = Counter(step.after for step in steps)
+    return ", ".join(f"{count_of(count, 'version')} will be {state}" for state, count in sorted(counts.items()))

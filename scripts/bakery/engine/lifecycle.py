@@ -1,0 +1,92 @@
+"""Brings a version to another state, and its images at all targets with it.
+
+The record has the state first, as pending, then the images follow. A run that is killed leaves a pending record, and
+the next verb for that state brings the images there.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from bakery.catalog import Record
+from bakery.catalog.record import AVAILABILITY, State
+from bakery.clouds.target import Target
+from bakery.engine import distribution
+from bakery.engine.moves import Targets
+from bakery.engine.notices import announce_state
+from bakery.engine.session import Session
+from bakery.engine.targets import open_targets
+from bakery.host.errors import BakeryError, UsageError
+from bakery.host.events import Event
+from bakery.host.parallel import raise_failures, run_parallel
+
+
+@contextmanager
+def open_image_targets(session: Session, image: str) -> Iterator[Mapping[str, Target]]:
+    """The targets of an image by name, logged in to; none, with a note, if its definition is gone."""
+    definition = session.definitions.images.get(image)
+    if definition is None:
+        session.report(Event("note", "catalog", image, "has no definition: its images stay as they are"))
+        yield {}
+        return
+    with open_targets(session, definition) as targets:
+        yield targets
+
+
+def change_state(session: Session, targets: Targets, record: Record, state: State, reason: str) -> Record:
+    """Bring a version to a state and its images with it; its record. PartialError if some targets fail."""
+    return settle(session, targets, session.catalog.change_state(record, state, reason))
+
+
+def settle(session: Session, targets: Targets, record: Record) -> Record:
+    """Bring the images of a version to what its state says, if that is pending; its record."""
+    if not record.pending:
+        return record
+    bring_images(session, targets, record)
+    if record.state == "complete":
+        record = _distribute(session, targets, record)
+    settled = session.catalog.settle_state(record)
+    announce_state(session, settled)
+    return settled
+
+
+def bring_images(session: Session, targets: Targets, record: Record) -> None:
+    """Bring the images of a version at all targets to what its state says, whatever they are now."""
+    availability = AVAILABILITY[record.state]
+    publications = {publication.target: publication for publication in record.publications}
+    names = [name for name in targets if name in publications]
+    outcomes = run_parallel(
+        names,
+        lambda name: targets[name].set_availability(publications[name], availability, session.report),
+        max(len(names), 1),
+    )
+    raise_failures(outcomes, nouns="targets")
+    for name in publications.keys() - targets.keys() if targets else ():
+        text = f"{record.version} stays as it is at {name}, which is no target of the definition any more"
+        session.report(Event("note", "catalog", record.image, text))
+
+
+def _distribute(session: Session, targets: Targets, record: Record) -> Record:
+    """Give a restored version its shares back."""
+    definition = session.definitions.images.get(record.image)
+    if definition is None:
+        return record
+    record = distribution.distribute_version(session, definition, targets, record)
+    return distribution.withdraw_version(session, definition, targets, record)
+
+
+def restore_version(session: Session, record: Record, reason: str) -> Record:
+    """Make a version that was retired or revoked usable again; its record.
+
+    UsageError without a definition, by which its targets would be known.
+    """
+    if record.image not in session.definitions.images:
+        raise UsageError(
+            f"{record.image} has no definition", hint="its targets and shares are known by the definition: add it again"
+        )
+    if record.state == "complete" and not record.pending:
+        raise BakeryError(
+            f"{record.image} {record.version} is complete: there is nothing to restore",
+            hint=f"'bakery audit {record.image}' says whether its images are as they should be",
+        )
+    with open_image_targets(session, record.image) as targets:
+        return change_state(session, targets, record, "complete", reason)

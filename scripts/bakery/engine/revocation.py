@@ -1,0 +1,108 @@
+"""Revokes a version and those that were built on it: first shows what depends on them, then moves the channels away."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bakery.catalog import Record
+from bakery.catalog.search import find_descendants
+from bakery.clouds.target import Use
+from bakery.engine.channels import find_earlier, open_channel, retreat
+from bakery.engine.lifecycle import change_state, open_image_targets
+from bakery.engine.plan import ChannelMove
+from bakery.engine.session import Session
+from bakery.engine.uses import find_uses
+from bakery.host.errors import BakeryError
+from bakery.host.parallel import raise_failures, run_parallel
+from bakery.model.documents import Strict
+from bakery.model.version import ImageVersion
+
+
+@dataclass(frozen=True)
+class Revocation(Strict):
+    """A version to revoke: the moves of its channels, and who uses its images.
+
+    `parent` is the revoked version that it was built on, empty for the one that was asked for. `unknown` says why the
+    users are not known, if they are not.
+    """
+
+    image: str
+    arch: str
+    version: str
+    parent: str
+    moves: tuple[ChannelMove, ...]
+    uses: tuple[Use, ...]
+    unknown: str = ""
+    schema: Literal["bakery/revocation/1"] = "bakery/revocation/1"
+
+
+def plan_revocation(session: Session, record: Record, *, with_children: bool) -> list[Revocation]:
+    """The versions to revoke, the one that was asked for first; changes nothing.
+
+    BakeryError, for all channels at once, if one has no earlier version to go to.
+    """
+    children = find_descendants(session.catalog, record) if with_children else []
+    records = [record, *children]
+    versions = {ImageVersion.of(one) for one in records}
+    stuck: list[str] = []
+    moves = {ImageVersion.of(one): _plan_moves(session, one, versions, stuck) for one in records}
+    if stuck:
+        raise BakeryError(
+            f"{record.image} {record.version} cannot be revoked: a channel has no earlier complete version to go to",
+            detail="\n".join(stuck),
+            hint=f"bring a fixed version there with 'bakery run {record.image}', promote another one, or delete the "
+            "channel; nothing was changed",
+        )
+    name = f"{record.image} {record.version}"
+    revocations = []
+    for one in records:
+        with open_image_targets(session, one.image) as targets:
+            uses, unknown = find_uses(targets, one)
+        version = ImageVersion.of(one)
+        parent = "" if one is record else name
+        revocations.append(Revocation(*_identity(version), parent, moves[version], uses, unknown))
+    return revocations
+
+
+def revoke_versions(session: Session, revocations: Sequence[Revocation], reason: str) -> list[Record]:
+    """Move the channels away, forbid each version, and disable its images; their records.
+
+    A version that fails keeps no other one from being revoked.
+    """
+    by_name = {f"{one.image} {one.version}": one for one in revocations}
+    outcomes = run_parallel(list(by_name), lambda name: _revoke_version(session, by_name[name], reason), jobs=1)
+    raise_failures(outcomes, nouns="versions")
+    return [outcome.result for outcome in outcomes if outcome.result]
+
+
+def _plan_moves(
+    session: Session, record: Record, revoked: Collection[ImageVersion], stuck: list[str]
+) -> tuple[ChannelMove, ...]:
+    """The moves of the channels that point at a version; channels that cannot move are added to `stuck`."""
+    moves = []
+    for head in session.catalog.heads(record.image, record.arch):
+        if head.version != record.version:
+            continue
+        if record.image not in session.definitions.images:
+            stuck.append(f"{record.image} {head.channel}: {head.version}, and the image has no definition")
+        elif earlier := find_earlier(session.catalog, head, revoked):
+            moves.append(ChannelMove(head.channel, head.version, earlier.version))
+        else:
+            stuck.append(f"{record.image} {head.channel}: {head.version}")
+    return tuple(moves)
+
+
+def _revoke_version(session: Session, revocation: Revocation, reason: str) -> Record:
+    text = f"built on {revocation.parent}: {reason}" if revocation.parent else reason
+    version = ImageVersion(*_identity(revocation))
+    with open_image_targets(session, revocation.image) as targets:
+        for move in revocation.moves:
+            definition = session.definitions.images[revocation.image]
+            earlier = session.catalog.record(ImageVersion(version.image, version.arch, move.after))
+            with open_channel(session, definition, move.channel, targets) as channel:
+                retreat(channel, earlier, f"{version.version} is revoked: {reason}")
+        return change_state(session, targets, session.catalog.record(version), "revoked", text)
+
+
+def _identity(of: Revocation | ImageVersion) -> tuple[str, str, str]:
+    return of.image, of.arch, of.version

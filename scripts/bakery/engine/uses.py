@@ -1,0 +1,60 @@
+"""Finds who uses the images of a version: machines, launch templates, parameters, and states of Terraform."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from bakery.catalog import Record
+from bakery.clouds.target import Use
+from bakery.engine.moves import Targets
+from bakery.host.errors import BakeryError, UsageError
+
+
+def find_uses(targets: Targets, record: Record) -> tuple[tuple[Use, ...], str]:
+    """The users of a version's images at the targets, and the reason why some are unknown; empty if none is."""
+    uses: list[Use] = []
+    failures: list[str] = []
+    for publication in record.publications:
+        target = targets.get(publication.target)
+        if target is None:
+            failures.append(f"{publication.target}: it is no target of a definition any more")
+            continue
+        try:
+            uses += target.find_uses(publication)
+        except BakeryError as error:
+            failures.append(": ".join(filter(None, (publication.target, error.message, error.detail))))
+    return tuple(uses), "; ".join(failures)
+
+
+def describe_use(use: Use) -> str:
+    """A use in a message."""
+    if use.kind == "launch":
+        return f"started on {use.at[:10]} in {use.location}"
+    return f"{use.kind} {use.name} in {use.location}"
+
+
+def read_states(paths: Iterable[Path]) -> dict[Path, frozenset[str]]:
+    """The texts in states of Terraform, by file; UsageError for a file that is none."""
+    return {path: frozenset(_list_texts(_read_state(path))) for path in paths}
+
+
+def _read_state(path: Path) -> object:
+    hint = "write it with 'terraform state pull > FILE'"
+    try:
+        state = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError("not a state of Terraform", where=str(path), detail=str(error), hint=hint) from error
+    if not isinstance(state, Mapping) or "terraform_version" not in state:
+        raise UsageError("not a state of Terraform", where=str(path), hint=hint)
+    return state
+
+
+def _list_texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _list_texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _list_texts(item)

@@ -1,0 +1,272 @@
+"""Old versions are deprecated, disabled and removed; what is in use stays."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.clouds.local.target import LocalTarget
+from bakery.clouds.target import Use
+from bakery.engine.session import Session
+from bakery.host.errors import BakeryError
+from bakery.model.version import ImageVersion
+from unit.bakery.cli.cli_runner import CliRunner
+
+POLICY = "retention: {keep: 1, deprecate_after_days: 10, disable_after_days: 11, remove_after_days: 12}\n"
+
+
+@pytest.fixture
+def aged(bakery: CliRunner) -> CliRunner:
+    """Four versions of web, baked long ago; the channel points at the newest."""
+    bakery.line()
+    for before, after in (("hello", "one"), ("one", "two"), ("two", "three")):
+        bakery.edit("web", before, after)
+        bakery.line()
+    bakery.write("packer/images/web.yaml", (bakery.project.definitions / "web.yaml").read_text() + POLICY)
+    return bakery
+
+
+def use(monkeypatch: pytest.MonkeyPatch, *uses: Use, version: str = "") -> None:
+    """Let the target say that somebody uses a version, or each one."""
+
+    def find_uses(self: Any, publication: Any) -> list[Use]:
+        return [*uses] if publication.version == version or not version else []
+
+    monkeypatch.setattr(LocalTarget, "find_uses", find_uses)
+
+
+def disk(runner: CliRunner, version: str) -> Path:
+    return runner.project.store / f"web-{version}-x86_64.qcow2"
+
+
+def test_a_version_goes_step_by_step(aged: CliRunner) -> None:
+    assert aged.states("web") == {f"1.0.{patch}": "complete" for patch in range(4)}
+    answer = aged("retire", "--dry-run")
+    assert answer.code == 0
+    assert [line.split()[:5] for line in answer.out.splitlines()[1:]] == [
+        ["web", f"1.0.{patch}", "complete", "->", "deprecated"] for patch in range(3)
+    ]
+    assert "stable would roll back to it" in answer.out.splitlines()[3]
+    assert set(aged.states("web").values()) == {"complete"}
+    assert aged("retire", "--yes").code == 0
+    assert list(aged.states("web").values()) == ["deprecated", "deprecated", "complete", "complete"]
+    assert aged("retire", "--yes").out == aged("retire", "--dry-run").out  # the next step has its own days
+    answer = aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
+    assert (answer.code, answer.out) == (0, "web 1.0.0 is disabled\n")
+    assert not disk(aged, "1.0.0").exists()
+    assert aged("retire", "web@1.0.0", "--to", "removed", "--yes").code == 0
+    assert aged.states("web")["1.0.0"] == "removed"
+    assert aged("audit").code == 0
+
+
+def test_restore_undoes_all_but_the_last_step(aged: CliRunner) -> None:
+    before = disk(aged, "1.0.0").read_bytes()
+    for state in ("deprecated", "disabled"):
+        assert aged("retire", "web@1.0.0", "--to", state, "--yes").code == 0
+        answer = aged("restore", "web", "1.0.0", "--reason", "needed")
+        assert (answer.code, answer.out) == (0, "web 1.0.0 is complete again: needed\n")
+        assert disk(aged, "1.0.0").read_bytes() == before
+    assert aged("promote", "web", "1.0.0", "stable").code == 0
+    assert aged("rollback", "web", "stable").code == 1
+    aged("promote", "web", "1.0.3", "stable")
+    aged("promote", "web", "1.0.2", "stable")
+    aged("promote", "web", "1.0.3", "stable")
+    for state in ("disabled", "removed"):
+        assert aged("retire", "web@1.0.0", "--to", state, "--yes").code == 0
+    answer = aged("restore", "web", "1.0.0", "--reason", "needed")
+    assert answer.code == 1
+    assert "web 1.0.0 is removed and cannot be complete" in answer.err
+    assert "hint: its images are gone: run 'bakery run --rebuild web'" in answer.err
+
+
+@pytest.mark.parametrize("state", ["deprecated", "disabled"])
+def test_a_retired_version_is_not_promoted_and_the_hint_works(aged: CliRunner, state: str) -> None:
+    aged("retire", "web@1.0.0", "--to", state, "--yes")
+    answer = aged("promote", "web", "1.0.0", "stable")
+    assert answer.code == 1
+    assert f"web 1.0.0 is {state}: only a complete version can be promoted" in answer.err
+    assert "hint: run 'bakery restore web 1.0.0' first" in answer.err
+    assert aged("restore", "web", "1.0.0", "--reason", "as the hint says").code == 0
+    assert aged("promote", "web", "1.0.0", "stable").code == 0
+
+
+def test_nothing_is_removed_that_was_not_disabled_before(aged: CliRunner) -> None:
+    answer = aged("retire", "web@1.0.0", "--to", "removed", "--yes")
+    assert answer.code == 1
+    assert "web 1.0.0 is complete and cannot be removed" in answer.err
+    assert "hint: disable it first: 'bakery retire web@1.0.0 --to disabled'" in answer.err
+    assert aged.states("web")["1.0.0"] == "complete"
+
+
+def test_what_is_in_use_stays(aged: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Use("210987654321/eu-west-1", "launch template", "lt-1 (fleet)", "ami-1"))
+    answer = aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
+    assert answer.code == 1
+    assert "launch template lt-1 (fleet) in 210987654321/eu-west-1" in answer.out
+    assert aged.states("web")["1.0.0"] == "complete"
+    # Deprecation takes nothing from anybody.
+    assert aged("retire", "web@1.0.0", "--to", "deprecated", "--yes").code == 0
+
+
+@pytest.mark.parametrize(("at", "code"), [("2026-01-01T00:00:00+00:00", 0), ("2199-01-01T00:00:00+00:00", 1)])
+def test_a_launch_counts_for_some_days(aged: CliRunner, monkeypatch: pytest.MonkeyPatch, at: str, code: int) -> None:
+    use(monkeypatch, Use("eu-west-1", "launch", "", "ami-1", at))
+    answer = aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
+    assert answer.code == code
+    assert ("started on 2199-01-01 in eu-west-1" in answer.out) == bool(code)
+
+
+def test_a_target_that_does_not_answer_keeps_the_version(aged: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise BakeryError("cannot ask for references", detail="AccessDenied")
+
+    monkeypatch.setattr(LocalTarget, "find_uses", refuse)
+    answer = aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
+    assert answer.code == 1
+    assert "its users are unknown: local: cannot ask for references: AccessDenied" in answer.out
+
+
+def test_the_newest_version_and_those_of_channels_stay(aged: CliRunner) -> None:
+    answer = aged("retire", "web@1.0.3", "--to", "deprecated", "--yes")
+    assert answer.code == 1
+    assert "it is the newest complete version" in answer.out
+    assert "stable points at it" in answer.out
+    assert aged("rollback", "web", "stable").code == 0
+    answer = aged("retire", "web@1.0.2", "web@1.0.1", "--to", "disabled", "--yes")
+    assert answer.code == 1
+    assert "stable points at it" in answer.out
+    assert "stable would roll back to it" in answer.out
+
+
+def test_a_parent_stays_while_its_child_can_be_used(bakery: CliRunner) -> None:
+    bakery.line()
+    bakery.write("packer/base/debian/network.yaml", "# mended\n")
+    bakery.line("base")
+    answer = bakery("retire", "base@1.0.0", "--to", "disabled", "--yes")
+    assert answer.code == 1
+    assert "web 1.0.0 is built on it" in answer.out
+
+
+def test_a_state_of_terraform_keeps_a_version(aged: CliRunner, tmp_path: Path) -> None:
+    state = tmp_path / "terraform.tfstate"
+    resource = {"instances": [{"attributes": {"ami": disk(aged, "1.0.0").name}}]}
+    state.write_text(json.dumps({"terraform_version": "1.14.0", "resources": [resource]}))
+    call = ("retire", "web@1.0.0", "web@1.0.1", "--to", "disabled", "--yes", "--terraform-state", str(state))
+    answer = aged(*call)
+    assert answer.code == 1
+    assert f"{state} has web-1.0.0-x86_64.qcow2" in answer.out
+    assert list(aged.states("web").values())[:2] == ["complete", "disabled"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 4}', None])
+def test_a_file_that_is_no_state(aged: CliRunner, tmp_path: Path, text: str | None) -> None:
+    """Nothing is retired if the file with all users could not be read."""
+    file = tmp_path / "state"
+    if text is not None:
+        file.write_text(text)
+    answer = aged("retire", "--yes", "--terraform-state", str(file))
+    assert answer.code == 64
+    assert f"{file}: not a state of Terraform" in answer.err
+    assert set(aged.states("web").values()) == {"complete"}
+
+
+def test_a_question_is_asked(aged: CliRunner) -> None:
+    answer = aged("retire")
+    assert answer.code == 64
+    assert "nobody is there to answer: 2 versions will be deprecated?" in answer.err
+    assert "hint: --yes says yes" in answer.err
+    assert set(aged.states("web").values()) == {"complete"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("web@1.0.0",), "web@1.0.0 names a version"),
+        (("--to", "disabled"), "--to needs the names of versions"),
+        (("web", "--to", "disabled"), "--to needs the names of versions"),
+        (("base",), "base has no retention policy"),
+        (("wbe",), "no image named 'wbe'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(aged: CliRunner, arguments: tuple[str, ...], message: str) -> None:
+    answer = aged("retire", *arguments, "--yes")
+    assert answer.code == 64
+    assert message in answer.err
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ("{keep: 2}", "it retires nothing"),
+        ("{remove_after_days: 9}", "a version is disabled for some days before it is removed"),
+        ("{disable_after_days: 9, remove_after_days: 9}", "it is not after disable_after_days (9)"),
+        ("{deprecate_after_days: 9, disable_after_days: 8}", "it is not after deprecate_after_days (9)"),
+        ("{keep: 0, deprecate_after_days: 9}", "greater than or equal to 1"),
+    ],
+)
+def test_a_policy_that_makes_no_sense(bakery: CliRunner, policy: str, message: str) -> None:
+    text = (bakery.project.definitions / "web.yaml").read_text()
+    bakery.write("packer/images/web.yaml", f"{text}retention: {policy}\n")
+    answer = bakery("validate")
+    assert answer.code == 64
+    assert message in answer.err
+    assert "web.yaml:" in answer.err
+
+
+@pytest.mark.parametrize("state", ["deprecated", "disabled", "removed", "revoked"])
+def test_a_change_that_was_interrupted_is_finished(
+    aged: CliRunner, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """The record has the state, the images do not: the same verb, and audit, bring them there."""
+    if state == "removed":
+        aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
+    call = ("retire", "web@1.0.0", "--to", state, "--yes")
+    if state == "revoked":
+        call = ("revoke", "web", "1.0.0", "--reason", "leaks", "--yes")
+
+    def fail(*_: Any) -> None:
+        raise BakeryError("the target does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalTarget, "set_availability", fail)
+        assert aged(*call).code == 1
+    record = aged.catalog.record(ImageVersion("web", "x86_64", "1.0.0"))
+    assert (record.state, record.pending) == (state, True)
+    answer = aged("audit", "web")
+    assert answer.code == 1
+    assert f"its change to {state} was interrupted" in answer.out
+    assert f"{state}, pending" in aged("catalog", "web").out
+    if state in ("revoked", "removed"):
+        assert aged(*call).code == 0
+    else:
+        assert aged("audit", "web", "--fix").code == 0
+    assert not aged.catalog.record(ImageVersion("web", "x86_64", "1.0.0")).pending
+    assert aged("audit", "web").code == 0
+
+
+def test_json_has_the_steps(aged: CliRunner) -> None:
+    steps = json.loads(aged("retire", "--dry-run", "--json").out)
+    assert [(step["version"], step["after"], step["blockers"]) for step in steps] == [
+        ("1.0.0", "deprecated", []),
+        ("1.0.1", "deprecated", []),
+        ("1.0.2", "deprecated", ["stable would roll back to it"]),
+    ]
+
+
+def test_an_image_whose_targets_are_gone_is_kept(aged: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows who uses its images."""
+    monkeypatch.setattr("bakery.engine.lifecycle.open_targets", _open_nothing)
+    answer = aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
+    assert answer.code == 1
+    assert "its users are unknown: local: it is no target of a definition any more" in answer.out
+
+
+class _open_nothing:
+    def __init__(self, _session: Session, _definition: Any) -> None: ...
+
+    def __enter__(self) -> Mapping[str, Any]:
+        return {}
+
+    def __exit__(self, *_: object) -> None: ...
