@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from bakery.catalog import Catalog
-from bakery.clouds.target import Finding
+from bakery.clouds.target import Finding, Use
 from bakery.engine.moves import Channel
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, silent
-from bakery.model.documents import Location, Pointer, Publication
+from bakery.model.documents import Availability, Location, Pointer, Publication
 from bakery.model.version import Versioned
 
 
@@ -27,11 +27,21 @@ class DictTarget:
         self.pointers: dict[tuple[str, Location], str] = {}
         self.refusing: set[Location] = set()
         self.findings: list[Finding] = []
+        self.uses: list[Use] = []
+        self.availabilities: dict[str, Availability] = {}  # by version
         self.writes: list[tuple[Location, str]] = []
         self._on_write = on_write
 
-    def inspect(self, publication: Publication) -> list[Finding]:
+    def inspect(self, publication: Publication, availability: Availability = "available") -> list[Finding]:
         return self.findings
+
+    def find_uses(self, publication: Publication) -> list[Use]:
+        return self.uses
+
+    def set_availability(self, publication: Publication, availability: Availability, report: Reporter) -> None:
+        self._on_write()
+        self.availabilities[publication.version] = availability
+        self._on_write()
 
     def wanted_locations(self) -> Collection[Location]:
         return self.wanted

@@ -4,26 +4,29 @@ import fcntl
 import shutil
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from bakery.clouds.target import Finding, gone_error
+from bakery.clouds.target import Finding, Use, gone_error
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Reporter, report_step
-from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication
+from bakery.model.documents import Artifact, Availability, ImageLocation, Location, Pointer, Publication
 from bakery.model.naming import full_name
 from bakery.model.tags import Tags
 from bakery.model.version import Versioned
 
 FICLONE = 0x40049409  # ioctl of linux/fs.h: share the source's blocks, copy on write
 HERE = Location("", "")  # the store is the only location
+DISABLED = ".disabled"  # behind the names of the files of a disabled version: consumers look for `.qcow2`
 READ_ONLY = 0o444  # read-only: a guest that is started from the disk by mistake must not change the version
 
 
 class LocalTarget:
     """Keeps `<name>-<version>-<arch>.qcow2`, `.qcow2.sha256` beside it, and links `<name>-<channel>-<arch>.qcow2`.
 
-    A location is the name of a file in the store. No path of a record is ever opened: names follow from the version.
+    The files of a disabled version have `.disabled` behind their names. A location is the name of a file in the store.
+    No path of a record is ever opened: names follow from the version.
     """
 
     def __init__(self, store: Path) -> None:
@@ -53,15 +56,39 @@ class LocalTarget:
     def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
         """Do nothing: the store is the only location."""
 
-    def inspect(self, publication: Publication) -> list[Finding]:
-        """Read every stored file again and compare."""
+    def inspect(self, publication: Publication, availability: Availability = "available") -> list[Finding]:
+        """Read every stored file again and compare; a removed version has none."""
         disk = self._disk_paths(publication)[0]
         return [
-            _inspect_disk(disk, publication.sha256)
+            _inspect_disk(disk, publication.sha256, availability)
             if location.id in (disk.name, str(disk))  # records of release 0.1 have the path
             else Finding(location.id, "incorrect", f"a record of this version names {disk.name}")
             for location in publication.locations
         ]
+
+    def find_uses(self, publication: Publication) -> list[Use]:
+        """None: no machine names a disk of the store to it, and a bake copies the disk that it starts from."""
+        return []
+
+    def set_availability(self, publication: Publication, availability: Availability, report: Reporter) -> None:
+        """Move the files of a disabled version aside, and back; delete those of a removed one.
+
+        A deprecated version stays as it is. NotFoundError if the store has lost the disk of a version to be usable.
+        """
+        disk, checksum = self._disk_paths(publication)
+        with report_step(report, "retire", full_name(publication), f"{availability} in {self._store}"):
+            match availability:
+                case "available" | "deprecated":
+                    _move(_disabled_path(checksum), checksum)
+                    _move(_disabled_path(disk), disk)  # last: whoever sees it finds its checksum
+                    self.distribute(publication, {}, report)
+                case "disabled":
+                    _move(disk, _disabled_path(disk))
+                    _move(checksum, _disabled_path(checksum))
+                case "removed":
+                    for path in (disk, checksum):
+                        path.unlink(missing_ok=True)
+                        _disabled_path(path).unlink(missing_ok=True)
 
     def wanted_locations(self) -> Collection[Location]:
         """The store."""
@@ -162,19 +189,48 @@ def _refuse_other(target: Path, artifact: Artifact) -> None:
         )
 
 
-def _inspect_disk(disk: Path, sha256: str) -> Finding:
+def _inspect_disk(disk: Path, sha256: str, availability: Availability) -> Finding:
+    if availability == "removed":
+        return _inspect_removed(disk)
+    place = _disabled_path if availability == "disabled" else Path
+    beside, hidden = _checksum_path(disk), _disabled_path(disk)
     try:
-        digest = files.sha256(disk)
-        beside = _checksum_path(disk).read_bytes()
+        if availability == "disabled" and disk.exists():
+            return Finding(str(disk), "incorrect", f"it is not disabled: expected {hidden.name}")
+        if availability != "disabled" and hidden.exists() and not disk.exists():
+            return Finding(str(disk), "incorrect", f"it is disabled: the store has {hidden.name}")
+        digest = files.sha256(place(disk))
+        line = place(beside).read_bytes()
     except FileNotFoundError as error:
         return Finding(str(disk), "missing", f"no {error.filename}")
     except OSError as error:
         return Finding(str(disk), "unreachable", str(error))
     if digest != sha256:
         return Finding(str(disk), "incorrect", f"sha256 is {digest}, expected {sha256}")
-    if beside != _checksum_line(sha256, disk):
-        return Finding(str(disk), "incorrect", f"{_checksum_path(disk).name} names another checksum")
+    if line != _checksum_line(sha256, disk):
+        return Finding(str(disk), "incorrect", f"{place(beside).name} names another checksum")
     return Finding(str(disk), "correct")
+
+
+def _inspect_removed(disk: Path) -> Finding:
+    names = [
+        path.name
+        for visible in (disk, _checksum_path(disk))
+        for path in (visible, _disabled_path(visible))
+        if path.exists()
+    ]
+    detail = f"the version is removed, but the store has {', '.join(names)}"
+    return Finding(str(disk), "unexpected", detail) if names else Finding(str(disk), "correct")
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename a file of the store; nothing if it is not there, as after a run that was killed."""
+    with suppress(FileNotFoundError):
+        source.replace(target)
+
+
+def _disabled_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}{DISABLED}")
 
 
 def _checksum_path(disk: Path) -> Path:

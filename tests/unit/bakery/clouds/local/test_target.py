@@ -5,14 +5,15 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from bakery.clouds.local.target import HERE, LocalTarget
 from bakery.host import process
-from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import silent
-from bakery.model.documents import Artifact, Disk, Publication
+from bakery.model.documents import Artifact, Availability, Disk, Publication
 from bakery.model.project import Project
 
 
@@ -116,6 +117,84 @@ def test_inspect(target: LocalTarget, artifact: Artifact, disk: Path, stored: Pa
     assert finding.status == "unreachable"
 
 
+def _statuses(target: LocalTarget, publication: Publication) -> dict[Availability, str]:
+    return {
+        availability: target.inspect(publication, availability)[0].status for availability in get_args(Availability)
+    }
+
+
+USABLE = {"available": "correct", "deprecated": "correct", "disabled": "incorrect", "removed": "unexpected"}
+HIDDEN = {"available": "incorrect", "deprecated": "incorrect", "disabled": "correct", "removed": "unexpected"}
+ABSENT = {"available": "missing", "deprecated": "missing", "disabled": "missing", "removed": "correct"}
+
+
+def test_a_disabled_version_is_out_of_sight_until_it_is_available_again(
+    target: LocalTarget, artifact: Artifact, disk: Path, stored: Path
+) -> None:
+    publication = target.publish(artifact, disk, silent)
+    names = sorted(path.name for path in stored.parent.iterdir())
+    for availability, statuses in (("deprecated", USABLE), ("disabled", HIDDEN), ("available", USABLE)):
+        for _ in range(2):
+            target.set_availability(publication, availability, silent)
+            assert _statuses(target, publication) == statuses
+        assert any(path.suffix == ".qcow2" for path in stored.parent.iterdir()) == (statuses is USABLE)
+    assert sorted(path.name for path in stored.parent.iterdir()) == names
+    process.run(["sha256sum", "--check", f"{stored.name}.sha256"], cwd=stored.parent)
+
+
+@pytest.mark.parametrize("before", ["available", "disabled"])
+def test_nothing_is_left_of_a_removed_version(
+    target: LocalTarget, artifact: Artifact, disk: Path, project: Project, before: Availability
+) -> None:
+    publication = target.publish(artifact, disk, silent)
+    target.set_availability(publication, before, silent)
+    for _ in range(2):
+        target.set_availability(publication, "removed", silent)
+        assert (list(project.store.iterdir()), _statuses(target, publication)) == ([], ABSENT)
+    with pytest.raises(NotFoundError, match="the store has no disk"):
+        target.set_availability(publication, "available", silent)
+
+
+def test_damage_of_a_disabled_version_is_seen(
+    target: LocalTarget, artifact: Artifact, disk: Path, stored: Path
+) -> None:
+    publication = target.publish(artifact, disk, silent)
+    target.set_availability(publication, "disabled", silent)
+    hidden = stored.with_name(f"{stored.name}.disabled")
+    hidden.unlink()
+    hidden.write_bytes(b"another disk")
+    assert "sha256 is" in target.inspect(publication, "disabled")[0].detail
+
+
+@pytest.mark.parametrize("availability", ["disabled", "available", "removed"])
+def test_a_kill_between_two_steps_is_repaired(
+    target: LocalTarget,
+    artifact: Artifact,
+    disk: Path,
+    availability: Availability,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publication = target.publish(artifact, disk, silent)
+    if availability == "available":
+        target.set_availability(publication, "disabled", silent)
+    step, done = ("unlink" if availability == "removed" else "replace"), []
+    act = getattr(Path, step)
+
+    def act_once(path: Path, *arguments: Any, **options: Any) -> Any:
+        if done:
+            raise KeyboardInterrupt
+        done.append(path)
+        return act(path, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, step, act_once)
+        with pytest.raises(KeyboardInterrupt):
+            target.set_availability(publication, availability, silent)
+    assert target.inspect(publication, availability)[0].status != "correct"
+    target.set_availability(publication, availability, silent)
+    assert target.inspect(publication, availability)[0].status == "correct"
+
+
 def test_channels(target: LocalTarget, artifact: Artifact, disk: Path, project: Project) -> None:
     first = target.publish(artifact, disk, silent)
     second = target.publish(replace(artifact, version="1.0.1"), disk, silent)
@@ -159,6 +238,7 @@ def test_a_name_never_leads_out_of_the_store(
     for attempt in (
         lambda: target.publish(replace(artifact, image=image), disk, silent),
         lambda: target.inspect(publication),
+        lambda: target.set_availability(publication, "removed", silent),
         lambda: target.point(publication, "stable", [HERE], silent),
         lambda: target.unpoint(publication, "stable", {HERE: ["x"]}),
     ):
