@@ -48,7 +48,9 @@ def find_identity(catalog: Catalog, identity: str) -> Record | None:
 
 
 def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
-    """Versions of other images that were built on this one's content and can be used, and those built on them.
+    """Versions of other images that were built on this one's content, and those built on them, as far as in use.
+
+    A version is not in use any more when it is revoked or removed and its images are, too.
 
     Versions without an entry in the index are read.
     """
@@ -78,7 +80,8 @@ def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
 
 
 def _is_child(record: Record, parent: Record) -> bool:
-    return record.state in ("complete", "deprecated", "disabled") and record.inputs.get(PARENT) == parent.raw_sha256
+    in_use = record.state in ("complete", "deprecated", "disabled") or (record.state == "revoked" and record.pending)
+    return in_use and record.inputs.get(PARENT) == parent.raw_sha256
 
 
 def _follow_lead(catalog: Catalog, lead: Lead, identity: str) -> Record | None:

@@ -2,6 +2,7 @@
 
 from bakery.catalog import Record
 from bakery.cli import options
+from bakery.cli.consent import ask_before_leaving
 from bakery.cli.session import session
 from bakery.engine.run import publish_images
 from bakery.host.parallel import raise_failures
@@ -16,6 +17,7 @@ def publish(
     catalog: options.CatalogAt = options.CATALOG,
     channel: options.FollowingChannel = "",
     jobs: options.Jobs = options.JOBS,
+    yes: options.Yes = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -29,6 +31,8 @@ def publish(
     with session(
         definitions, workspace, catalog, verb="publish", json=json, quiet=quiet, verbose=verbose
     ) as verb_session:
+        if not yes:
+            ask_before_leaving(verb_session, images)
         outcomes = publish_images(verb_session, images, channel, jobs)
         records = [outcome.result for outcome in outcomes if outcome.result]
         if json:

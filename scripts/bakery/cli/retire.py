@@ -63,7 +63,8 @@ def retire(
 
     A version takes one step at a time: first it is not offered any more, then nobody can start it, then its images and
     snapshots are removed. 'bakery restore' undoes the first two. Keeps versions that a channel, an instance, a launch
-    template, a parameter, another image or a state of Terraform refers to, and says so.
+    template, a parameter, another image or a state of Terraform refers to, and says so. --json prints the steps,
+    whether they are done or not.
 
     Example: bakery retire --dry-run
 
@@ -82,19 +83,20 @@ def retire(
         outcomes = run_parallel(selected, plan, jobs)
         steps = [step for outcome in outcomes for step in outcome.result or ()]
         due = [step for step in steps if not step.blockers]
-        if dry_run or not due:
-            print(documents.dump_all(steps).decode() if json else render(steps), end="" if json else "\n")
-        else:
+        if json:
+            print(documents.dump_all(steps).decode(), end="")
+        elif not quiet or not yes:
+            print(render(steps), flush=True)
+        if due and not dry_run:
             if not yes:
-                print(render(steps), flush=True)
                 require_consent(f"{_count_steps(due)}?", "--yes")
             records = retire_versions(verb_session, due)
-            if json:
-                print(documents.dump_all(records).decode(), end="")
-            elif not quiet:
+            if not json and not quiet:
                 print("\n".join(f"{record.image} {record.version} is {record.state}" for record in records))
         raise_failures(outcomes)
-    return ExitCode.FAILED if to and len(due) < len(steps) else ExitCode.OK
+    if to and len(due) < len(steps):
+        return ExitCode.PARTIAL if due else ExitCode.FAILED
+    return ExitCode.OK
 
 
 def _require_versions(names: list[str]) -> list[str]:

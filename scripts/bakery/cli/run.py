@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bakery.cli import options
+from bakery.cli.consent import ask_before_leaving
 from bakery.cli.session import session
 from bakery.engine.run import PublishedVersion, Run, run_images
 from bakery.host.text import count_of, describe_duration
@@ -20,6 +21,7 @@ def run(
     catalog: options.CatalogAt = options.CATALOG,
     rebuild: options.Rebuild = False,
     jobs: options.Jobs = options.JOBS,
+    yes: options.Yes = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -30,6 +32,8 @@ def run(
 
     Looks for all that these images need before the first bake, and names everything that is missing: secrets and
     credentials in Vault, logins at targets, signing keys, programs, free disk.
+
+    Asks before it takes a version back from a region or account that its definition does not name any more.
 
     With --rebuild, each named image gets a new version, baked from its base as it is now. Images that are built on it
     follow in a later run, if its content changed.
@@ -42,6 +46,8 @@ def run(
     Example: bakery run --rebuild web
     """
     with session(definitions, workspace, catalog, verb="run", json=json, quiet=quiet, verbose=verbose) as verb_session:
+        if not yes:
+            ask_before_leaving(verb_session, images)
         result = run_images(verb_session, images, jobs, rebuild)
         if result.published and not json and not quiet:
             print(render(result), flush=True)  # an error follows on another stream

@@ -9,6 +9,7 @@ from bakery.catalog.search import find_descendants
 from bakery.clouds.target import Use
 from bakery.engine.channels import find_earlier, open_channel, retreat
 from bakery.engine.lifecycle import change_state, open_image_targets
+from bakery.engine.moves import Channel, settle_move
 from bakery.engine.plan import ChannelMove
 from bakery.engine.session import Session
 from bakery.engine.uses import find_uses
@@ -70,7 +71,10 @@ def revoke_versions(session: Session, revocations: Sequence[Revocation], reason:
     A version that fails keeps no other one from being revoked.
     """
     by_name = {f"{one.image} {one.version}": one for one in revocations}
-    outcomes = run_parallel(list(by_name), lambda name: _revoke_version(session, by_name[name], reason), jobs=1)
+    versions = {ImageVersion.of(one) for one in revocations}
+    outcomes = run_parallel(
+        list(by_name), lambda name: _revoke_version(session, by_name[name], versions, reason), jobs=1
+    )
     raise_failures(outcomes, nouns="versions")
     return [outcome.result for outcome in outcomes if outcome.result]
 
@@ -92,16 +96,26 @@ def _plan_moves(
     return tuple(moves)
 
 
-def _revoke_version(session: Session, revocation: Revocation, reason: str) -> Record:
+def _revoke_version(session: Session, revocation: Revocation, revoked: Collection[ImageVersion], reason: str) -> Record:
     text = f"built on {revocation.parent}: {reason}" if revocation.parent else reason
-    version = ImageVersion(*_identity(revocation))
-    with open_image_targets(session, revocation.image) as targets:
-        for move in revocation.moves:
-            definition = session.definitions.images[revocation.image]
-            earlier = session.catalog.record(ImageVersion(version.image, version.arch, move.after))
-            with open_channel(session, definition, move.channel, targets) as channel:
-                retreat(channel, earlier, f"{version.version} is revoked: {reason}")
-        return change_state(session, targets, session.catalog.record(version), "revoked", text)
+    record = session.catalog.record(revocation)
+    with open_image_targets(session, record.image) as targets:
+        if definition := session.definitions.images.get(record.image):
+            for name in session.catalog.channel_names(record.image, record.arch):
+                with open_channel(session, definition, name, targets) as channel:
+                    _move_away(channel, record, revoked, f"{record.version} is revoked: {reason}")
+        return change_state(session, targets, record, "revoked", text)
+
+
+def _move_away(channel: Channel, record: Record, revoked: Collection[ImageVersion], reason: str) -> None:
+    """Point a channel at the version before, if it points at one that gets revoked, or a killed run left it moving."""
+    settle_move(channel)
+    head = channel.head
+    if head is None or head.version != record.version:
+        return
+    # The plan has looked; the catalog refuses a version at which somebody pointed a channel since.
+    if earlier := find_earlier(channel.catalog, head, revoked):
+        retreat(channel, earlier, reason)
 
 
 def _identity(of: Revocation | ImageVersion) -> tuple[str, str, str]:

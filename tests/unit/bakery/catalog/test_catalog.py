@@ -389,9 +389,7 @@ class TestRevoke:
         assert catalog.change_state(revoked, "revoked", "another") == revoked
 
     def test_only_what_is_complete(self, catalog: Catalog) -> None:
-        with pytest.raises(
-            BakeryError, match=r"web 1\.0\.0 is reserved and cannot be revoked"
-        ) as caught:
+        with pytest.raises(BakeryError, match=r"web 1\.0\.0 is reserved and cannot be revoked") as caught:
             catalog.change_state(reserve(catalog), "revoked", "")
         assert caught.value.hint.startswith("do nothing: ")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -83,6 +84,42 @@ def _publication(bakery: CliRunner) -> Publication:
     publication = record.publication("aws")
     assert publication
     return publication
+
+
+class Terminal(StringIO):
+    """Somebody who answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("verb", ["run", "publish"])
+def test_a_person_is_asked_before_a_place_is_left(
+    bakery: CliRunner, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    bakery.edit("web", "eu-west-1, us-east-1", "us-east-1")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    answer = bakery(verb, "web")
+    assert answer.code == 64
+    places = f"{OWN}/eu-west-1, {CONSUMER}/eu-west-1"
+    assert f"remove pointers and shares of web in {places}? [y/N]" in answer.err
+    assert (len(cloud.pointers), cloud.steps) == (4, [])
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert bakery(verb, "web").code == 0
+    assert len(cloud.pointers) == 2
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    assert bakery(verb, "web").code == 0  # nothing is left, so nothing is asked
+
+
+def test_a_pipeline_and_yes_are_the_answer(bakery: CliRunner, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    bakery.edit("web", "eu-west-1, us-east-1", "us-east-1")
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    assert bakery("run", "web", "--yes").code == 0
+    assert len(cloud.pointers) == 2
+    monkeypatch.setattr("sys.stdin", StringIO(""))
+    bakery.edit("web", f'accounts: ["{CONSUMER}"]', "accounts: []")
+    assert bakery("run", "web").code == 0
+    assert len(cloud.pointers) == 1
 
 
 def test_a_region_that_is_added(bakery: CliRunner, cloud: Cloud) -> None:

@@ -54,7 +54,7 @@ def test_a_version_goes_step_by_step(aged: CliRunner) -> None:
     assert list(aged.states("web").values()) == ["deprecated", "deprecated", "complete", "complete"]
     assert aged("retire", "--yes").out == aged("retire", "--dry-run").out  # the next step has its own days
     answer = aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
-    assert (answer.code, answer.out) == (0, "web 1.0.0 is disabled\n")
+    assert (answer.code, answer.out.splitlines()[-1]) == (0, "web 1.0.0 is disabled")
     assert not disk(aged, "1.0.0").exists()
     assert aged("retire", "web@1.0.0", "--to", "removed", "--yes").code == 0
     assert aged.states("web")["1.0.0"] == "removed"
@@ -155,7 +155,7 @@ def test_a_state_of_terraform_keeps_a_version(aged: CliRunner, tmp_path: Path) -
     state.write_text(json.dumps({"terraform_version": "1.14.0", "resources": [resource]}))
     call = ("retire", "web@1.0.0", "web@1.0.1", "--to", "disabled", "--yes", "--terraform-state", str(state))
     answer = aged(*call)
-    assert answer.code == 1
+    assert answer.code == 4
     assert f"{state} has web-1.0.0-x86_64.qcow2" in answer.out
     assert list(aged.states("web").values())[:2] == ["complete", "disabled"]
 
@@ -203,7 +203,7 @@ def test_what_cannot_be_meant_is_refused(aged: CliRunner, arguments: tuple[str, 
         ("{remove_after_days: 9}", "a version is disabled for some days before it is removed"),
         ("{disable_after_days: 9, remove_after_days: 9}", "it is not after disable_after_days (9)"),
         ("{deprecate_after_days: 9, disable_after_days: 8}", "it is not after deprecate_after_days (9)"),
-        ("{keep: 0, deprecate_after_days: 9}", "greater than or equal to 1"),
+        ("{keep: 0, deprecate_after_days: 9}", "'retention.keep' is 0; it must be 1 or more"),
     ],
 )
 def test_a_policy_that_makes_no_sense(bakery: CliRunner, policy: str, message: str) -> None:
@@ -222,7 +222,7 @@ def test_a_change_that_was_interrupted_is_finished(
     """The record has the state, the images do not: the same verb, and audit, bring them there."""
     if state == "removed":
         aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
-    call = ("retire", "web@1.0.0", "--to", state, "--yes")
+    call: tuple[str, ...] = ("retire", "web@1.0.0", "--to", state, "--yes")
     if state == "revoked":
         call = ("revoke", "web", "1.0.0", "--reason", "leaks", "--yes")
 

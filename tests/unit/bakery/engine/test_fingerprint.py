@@ -235,6 +235,7 @@ COUNTS_NOT: dict[str, Callable[[FakeProject], object]] = {
     "channel": define("channel", to="stable"),
     "targets": define("targets", to=["local"]),
     "age": define("rebuild_after_days", to=7),
+    "retention": define("retention", to={"deprecate_after_days": 7}),
     "order of variables": define("software", "roles", 0, "vars", to={"sites": {"b": 2, "a": 1}, "port": 8080}),
 }
 

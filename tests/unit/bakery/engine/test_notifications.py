@@ -49,6 +49,52 @@ def titles(subscriber: Chat) -> list[tuple[str, str]]:
     return [(notice["kind"], notice["text"].partition("\n")[0]) for notice in published(subscriber)]
 
 
+def test_what_people_do_is_told_with_author_and_reason(bakery: CliRunner, subscriber: Chat) -> None:
+    for before, after in (
+        ("web", "web"),
+        ("nginx_message: hello", "nginx_message: one"),
+        ("message: one", "message: two"),
+    ):
+        bakery.edit("web", before, after)
+        bakery.line()
+    subscriber.bodies.clear()
+    why = ("--reason", "leaks")
+    for call in (
+        ("retire", "web@1.0.0", "--to", "deprecated", "--yes", *why),
+        ("restore", "web", "1.0.0", *why),
+        ("rollback", "web", "stable", *why),
+        ("channel", "release", "web", "stable", *why),
+        ("promote", "web", "1.0.2", "stable", *why),
+        ("promote", "web", "1.0.2", "stable", *why),  # is there already
+        ("promote", "web", "1.0.9", "stable", *why),  # fails, and says nothing
+        ("revoke", "web", "1.0.2", "--yes", *why),
+        ("channel", "delete", "web", "stable", "--yes", *why),
+    ):
+        bakery(*call)
+    assert titles(subscriber) == [
+        ("retired", "web 1.0.0 is deprecated"),
+        ("restored", "web 1.0.0 is complete again"),
+        ("moved", "web stable: 1.0.2 -> 1.0.1, held"),
+        ("moved", "web stable: 1.0.1 -> 1.0.1"),
+        ("moved", "web stable: 1.0.1 -> 1.0.2"),
+        ("revoked", "web 1.0.2 is revoked"),
+        ("moved", "web stable: 1.0.1 -> deleted"),
+    ]
+    assert all("leaks" in notice["details"][0] and "@" in notice["details"][1] for notice in published(subscriber))
+
+
+def test_a_repair_names_the_differences(bakery: CliRunner, subscriber: Chat) -> None:
+    bakery.line()
+    link = bakery.project.store / "web-stable-x86_64.qcow2"
+    link.unlink()
+    subscriber.bodies.clear()
+    bakery("audit")
+    assert titles(subscriber) == []
+    bakery("audit", "--fix")
+    assert titles(subscriber) == [("repaired", "web: 1 difference from the catalog repaired")]
+    assert published(subscriber)[0]["details"] == ["web stable local local: missing: expected web-1.0.0-x86_64.qcow2"]
+
+
 def test_a_patched_image_names_its_packages_once(bakery: CliRunner, subscriber: Chat) -> None:
     bakery.packages["web"] = {"openssl": "3.0.17-1", "zlib1g": "1"}
     bakery.line()
