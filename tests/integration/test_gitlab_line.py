@@ -164,6 +164,9 @@ def test_each_duty_works_with_its_own_credentials(line: PipelineProject) -> None
     assert "machine" in line.keys("ListObjectsV2"), "the catalog"
 
 
+SCHEDULED = ("refresh", "retire", "audit")
+
+
 def test_with_nothing_due_nothing_is_applied(line: PipelineProject) -> None:
     before = line.state()["serial"]
     run = line.run()
@@ -171,7 +174,7 @@ def test_with_nothing_due_nothing_is_applied(line: PipelineProject) -> None:
     assert line.state()["serial"] == before
 
 
-def test_a_schedule_refreshes_and_a_rebuild_makes_the_next_version(line: PipelineProject) -> None:
+def test_a_schedule_refreshes_retires_audits_and_a_rebuild_makes_the_next_version(line: PipelineProject) -> None:
     rebuild = ("--input", "rebuild=true", "--input", "images=tiny", "--variable", "CI_PIPELINE_SOURCE=schedule")
     # The parent's disk is on a volume of the runners, as docs/how-to/run-in-gitlab.md says.
     (ground,) = line.left("builds", "bake-privateIAground/.bakery/artifacts/ground-1.0.0-x86_64")
@@ -180,7 +183,7 @@ def test_a_schedule_refreshes_and_a_rebuild_makes_the_next_version(line: Pipelin
     settings = {**line.settings, "BAKERY_WORKSPACE": str(volume)}
     run = line.repository.run(*rebuild, settings=settings, **line.login.environment)
     steps = [f"{step} tiny" for step in STEPS]
-    assert run.jobs == dict.fromkeys([*CHECKS, "refresh", "bake", *BEFORE, *steps, "apply images"], "PASS"), run.out
+    assert run.jobs == dict.fromkeys([*CHECKS, *SCHEDULED, "bake", *BEFORE, *steps, "apply images"], "PASS"), run.out
     assert line.record("tiny").version == "1.0.1"
     assert line.record("ground").version == "1.0.0", "nobody asked for it"
     assert line.state()["outputs"]["images"]["value"]["tiny"]["x86_64"]["version"] == "1.0.1"

@@ -185,9 +185,9 @@ def test_every_job_has_the_claims_that_vault_asks_for() -> None:
     given = {name: claims(job) for name, job in {**root, **component}.items() if "id_tokens" in job}
     assert given == {
         ".bakery": ("validate", ""),
-        "refresh": ("publish", "bakery-publish"),
+        ".scheduled": ("publish", "bakery-publish"),
         "runner-image": ("runner-image", "bakery-runner-image"),
-    }, "checks have the least role; a refresh asks targets"
+    }, "checks have the least role; jobs of a schedule log in to targets"
     given |= {name: claims(job) for name, job in jobs_of(child()).items()}
     assert {duty for duty, _ in given.values()} == {*get_args(Duty), "runner-image"}
     for duty, environment in given.values():
@@ -201,7 +201,7 @@ def test_every_job_has_the_claims_that_vault_asks_for() -> None:
 
 
 def test_the_component_names_environments_as_the_child_pipeline_does() -> None:
-    assert load(parts(FILES[1])[1])["refresh"]["environment"] == environment_of("publish")
+    assert load(parts(FILES[1])[1])[".scheduled"]["environment"] == environment_of("publish")
 
 
 def test_each_job_asks_vault_for_its_own_duty_alone() -> None:
@@ -236,14 +236,16 @@ def test_protected_branches_are_checked_on_protected_runners() -> None:
             assert untagged or all(any(text in rule["if"] for text in elsewhere) for rule in job["rules"]), name
 
 
-def test_a_schedule_refreshes_before_it_plans() -> None:
+def test_a_schedule_refreshes_before_it_plans_retires_and_audits() -> None:
     jobs = load(parts(FILES[1])[1])
-    refresh = jobs["refresh"]
-    assert refresh["rules"] == [
+    assert jobs[".scheduled"]["rules"] == [
         {"if": '$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH && $CI_COMMIT_REF_PROTECTED == "true"'}
     ]
-    assert refresh["allow_failure"] is True, "one archive must not hold up all images"
-    assert refresh["tags"] == [pipeline.RUNNERS["bake-private"]]
+    assert jobs[".scheduled"]["allow_failure"] is True, "one archive or target must not hold up all images"
+    for name in ("refresh", "retire", "audit"):
+        assert jobs[name]["extends"] == ".scheduled"
+        assert jobs[name]["tags"] == [pipeline.RUNNERS["bake-private"]]
+        assert not {"rules", "environment", "id_tokens", "before_script"} & jobs[name].keys()
     assert {"job": "refresh", "optional": True} in jobs["plan"]["needs"]
 
 
