@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from bakery.clouds.aws import snapshots
 from bakery.clouds.aws.calls import VISIBLE_SECONDS, error_code, explain_errors, watch
-from bakery.clouds.aws.clients import EC2Client, Image
+from bakery.clouds.aws.clients import EC2Client, Image, LaunchPermission, VolumePermission
 from bakery.clouds.aws.tagging import from_aws, specifications
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.waiting import wait_until
@@ -38,8 +38,13 @@ def by_id(ec2: EC2Client, image_id: str) -> Image | None:
 
 def snapshot_of(image: Image) -> str:
     """The snapshot behind the root device; empty while a copy has none yet."""
+    return next(iter(snapshots_of(image)), "")
+
+
+def snapshots_of(image: Image) -> list[str]:
+    """The snapshots behind all devices of an image."""
     devices = image.get("BlockDeviceMappings", ())
-    return next((str(device["Ebs"]["SnapshotId"]) for device in devices if "SnapshotId" in device.get("Ebs", {})), "")
+    return [str(device["Ebs"]["SnapshotId"]) for device in devices if "SnapshotId" in device.get("Ebs", {})]
 
 
 def refuse_foreign(ec2: EC2Client, image: Image, sha256: str, sources: Collection[str] = ()) -> None:
@@ -101,14 +106,14 @@ def unusable_error(ec2: EC2Client, image_id: str, image: Image | None) -> Bakery
 
 
 def remove(ec2: EC2Client, image: Image) -> None:
-    """Deregister an image and delete its snapshot; no error if they are gone."""
+    """Deregister an image and delete its snapshots; no error if they are gone."""
     with explain_errors(f"deregister {image['ImageId']}", ec2.meta.region_name):
         try:
             ec2.deregister_image(ImageId=image["ImageId"])
         except ClientError as error:
             if error_code(error) not in ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"):
                 raise
-    if snapshot := snapshot_of(image):
+    for snapshot in snapshots_of(image):
         snapshots.remove(ec2, snapshot)
 
 
@@ -135,10 +140,8 @@ def remove_unfinished(ec2: EC2Client, build_tags: Tags, home: EC2Client) -> None
 def share_snapshot(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> None:
     """Let accounts make volumes from an image's snapshot; writes only what is missing."""
     snapshot = snapshot_of(image)
-    with explain_errors(f"share {snapshot}", ec2.meta.region_name):
-        answer = ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
-        grants = answer["CreateVolumePermissions"]
-        if missing := sorted(set(accounts) - {grant.get("UserId") for grant in grants}):
+    if missing := sorted(set(accounts) - {grant.get("UserId") for grant in volume_grants(ec2, snapshot)}):
+        with explain_errors(f"share {snapshot}", ec2.meta.region_name):
             ec2.modify_snapshot_attribute(
                 SnapshotId=snapshot, Attribute="createVolumePermission", OperationType="add", UserIds=missing
             )
@@ -169,11 +172,39 @@ def unshare(ec2: EC2Client, image_id: str, snapshot: str, accounts: Collection[s
         )
 
 
+def unshare_all(ec2: EC2Client, image: Image) -> None:
+    """Take an image and its snapshots back from everybody; writes nothing if they are private."""
+    image_id = image["ImageId"]
+    if launchers := launch_grants(ec2, image_id):
+        with explain_errors(f"take back {image_id}", ec2.meta.region_name):
+            ec2.modify_image_attribute(ImageId=image_id, LaunchPermission={"Remove": launchers})
+    for snapshot in snapshots_of(image):
+        if readers := volume_grants(ec2, snapshot):
+            with explain_errors(f"take back {snapshot}", ec2.meta.region_name):
+                ec2.modify_snapshot_attribute(
+                    SnapshotId=snapshot,
+                    Attribute="createVolumePermission",
+                    CreateVolumePermission={"Remove": readers},
+                )
+
+
 def launch_accounts(ec2: EC2Client, image_id: str) -> set[str]:
     """The accounts that may launch an image."""
+    return {grant["UserId"] for grant in launch_grants(ec2, image_id) if "UserId" in grant}
+
+
+def launch_grants(ec2: EC2Client, image_id: str) -> list[LaunchPermission]:
+    """The accounts, groups and organizations that may launch an image."""
     with explain_errors(f"read the launch permissions of {image_id}", ec2.meta.region_name):
         answer = ec2.describe_image_attribute(ImageId=image_id, Attribute="launchPermission")
-    return {grant["UserId"] for grant in answer["LaunchPermissions"] if "UserId" in grant}
+    return answer["LaunchPermissions"]
+
+
+def volume_grants(ec2: EC2Client, snapshot: str) -> list[VolumePermission]:
+    """The accounts and groups that may make volumes from a snapshot, and copy it."""
+    with explain_errors(f"read the permissions of {snapshot}", ec2.meta.region_name):
+        answer = ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
+    return answer["CreateVolumePermissions"]
 
 
 def _describe_images(ec2: EC2Client, filter_name: str, value: str) -> list[Image]:

@@ -125,17 +125,21 @@ class Accounts:
     def connect(self, locations: Iterable[Location]) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
         """Endpoints of locations by their text, and the reasons why accounts are unreachable."""
         pairs = list(locations)
-        now = time.monotonic()
-        accounts = {self._own.number: self._own}
-        accounts |= {number: account for number, (account, until) in self._sessions.items() if until > now}
-        foreign = {number: number for number, _ in pairs if number not in accounts}
-        fresh, failures = try_all(foreign, lambda number: _assume_role(self._own, self._sts, number, self._role))
-        self._sessions |= {number: (account, now + SESSION_SECONDS) for number, account in fresh.items()}
-        accounts |= fresh
+        accounts, failures = self.log_in(number for number, _ in pairs)
         endpoints = [
             SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in pairs if number in accounts
         ]
         return {str(endpoint): endpoint for endpoint in endpoints}, failures
+
+    def log_in(self, numbers: Iterable[str]) -> tuple[dict[str, Account], dict[str, BakeryError]]:
+        """Accounts by number, and the reasons why some are unreachable."""
+        now = time.monotonic()
+        accounts = {self._own.number: self._own}
+        accounts |= {number: account for number, (account, until) in self._sessions.items() if until > now}
+        foreign = {number: number for number in numbers if number not in accounts}
+        fresh, failures = try_all(foreign, lambda number: _assume_role(self._own, self._sts, number, self._role))
+        self._sessions |= {number: (account, now + SESSION_SECONDS) for number, account in fresh.items()}
+        return accounts | fresh, failures
 
 
 def _assume_role(own: Account, sts: STSClient, number: str, role: str) -> Account:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from bakery.clouds.aws import audit, images, parameters
+from bakery.clouds.aws import audit, images, lifecycle, parameters, uses
 from bakery.clouds.aws.calls import do_all, raise_failures, try_all
 from bakery.clouds.aws.clients import Image
 from bakery.clouds.aws.keys import require_keys
@@ -21,15 +21,17 @@ from bakery.clouds.aws.session import (
 )
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding
+from bakery.clouds.target import Finding, Use
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, report_step
 from bakery.host.text import count_of
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
+from bakery.model.documents import Artifact, Availability, ImageLocation, Location, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
+
+USABLE: tuple[Availability, ...] = ("available", "deprecated")  # consumers may start machines from the images
 
 
 class AwsTarget:
@@ -112,20 +114,61 @@ class AwsTarget:
             pointers = parameters.write_once(endpoints, name, values, self._is_gone)
         return _new_publication(of, sha256, self._image_locations(amis), pointers, phases.seconds)
 
-    def inspect(self, publication: Publication) -> list[Finding]:
-        """Check the images, tags, snapshots' tags, shares and parameters of a publication."""
+    def inspect(self, publication: Publication, availability: Availability = "available") -> list[Finding]:
+        """Check the images, tags, snapshots' tags, shares and parameters of a publication.
+
+        The parameters of a version stay when its images go, and nobody can use them then.
+        """
         own_images = self._own_images(publication)
+        if availability != "available":
+            own_images = {**self._own_withdrawn(publication), **own_images}
         ec2 = self._own_account.ec2(own_images)
         image_findings, _ = try_all(
-            own_images, lambda location: audit.inspect_location(ec2[location.region], publication, location)
-        )
-        endpoints, failures = self._connect_locations(_locations(publication.pointers))
-        expected = {location_name(pointer.location): pointer for pointer in publication.pointers}
-        parameter_findings, _ = try_all(
-            endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)])
+            own_images,
+            lambda location: audit.inspect_location(ec2[location.region], publication, location, availability),
         )
         findings = [finding for findings in image_findings.values() for finding in findings]
-        return [*findings, *parameter_findings.values(), *audit.report_unreachable(failures)]
+        return [*findings, *(self._inspect_parameters(publication) if availability in USABLE else ())]
+
+    def _inspect_parameters(self, publication: Publication) -> list[Finding]:
+        endpoints, failures = self._connect_locations(_locations(publication.pointers))
+        expected = {location_name(pointer.location): pointer for pointer in publication.pointers}
+        findings, _ = try_all(endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)]))
+        return [*findings.values(), *audit.report_unreachable(failures)]
+
+    def find_uses(self, publication: Publication) -> list[Use]:
+        """The references to its images in the own account and in consumer accounts, and their last starts.
+
+        An account that does not answer is an error: an image that only seems unused would be removed.
+        """
+        own_images = {**self._own_withdrawn(publication), **self._own_images(publication)}
+        shared = [location for location in publication.locations if not location.owned]
+        accounts, failures = self._accounts.log_in(location.account for location in shared)
+        raise_failures("log in", failures)
+        everywhere = {location_name(one.location): one for one in (*own_images.values(), *shared)}
+        ec2 = {name: accounts[one.account].ec2([one.region])[one.region] for name, one in everywhere.items()}
+
+        def find(one: ImageLocation) -> list[Use]:
+            client = ec2[location_name(one.location)]
+            stack = "distribution" if one.owned else f"consumer-{one.account}"
+            references = uses.find_references(client, one.location, one.id, publication, stack)
+            return [*references, *(uses.find_launch(client, one.location, one.id) if one.owned else ())]
+
+        return [use for found in do_all("look for uses", everywhere, find).values() for use in found]
+
+    def set_availability(self, publication: Publication, availability: Availability, report: Reporter) -> None:
+        """Deprecate, disable, enable or remove the images of the own account, withdrawn ones included.
+
+        The version's parameters stay even when its images are removed: no role of the bakery may delete them.
+        """
+        own_images = {**self._own_withdrawn(publication), **self._own_images(publication)}
+        ec2 = self._own_account.ec2(own_images)
+        text = f"make its images {availability} in {', '.join(own_images) or 'no region'}"
+        with report_step(report, "publish", full_name(publication), text):
+            if availability == "removed":
+                lifecycle.remove_everywhere(ec2, publication, own_images)
+            else:
+                lifecycle.change_everywhere(ec2, publication, own_images, availability)
 
     def wanted_locations(self) -> Collection[Location]:
         """Every region of the own account and of each consumer account."""
@@ -192,7 +235,14 @@ class AwsTarget:
 
     def _own_images(self, publication: Publication) -> dict[str, ImageLocation]:
         """The locations with images of this account, by region; BakeryError when another account made them."""
-        own_images = {location.region: location for location in publication.locations if location.owned}
+        return self._select_own(publication, publication.locations)
+
+    def _own_withdrawn(self, publication: Publication) -> dict[str, ImageLocation]:
+        """The same for locations that the definition does not name any more; the images may be gone."""
+        return self._select_own(publication, publication.withdrawn)
+
+    def _select_own(self, publication: Publication, locations: Iterable[ImageLocation]) -> dict[str, ImageLocation]:
+        own_images = {location.region: location for location in locations if location.owned}
         if foreign_accounts := {location.account for location in own_images.values()} - {self._own_account.number}:
             raise BakeryError(
                 f"{full_name(publication)} belongs to account {', '.join(foreign_accounts)}",
