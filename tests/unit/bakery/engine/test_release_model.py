@@ -1,8 +1,7 @@
-"""Random promotions, rollbacks, revocations, faults, crashes and a second operator, against a model of a channel."""
+"""Random promotions, rollbacks, revocations, retirements, faults, crashes and a second operator, against a model."""
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,8 +21,12 @@ from hypothesis.stateful import (
 from bakery.catalog import Record
 from bakery.catalog import moves as journal
 from bakery.catalog.keys import version_numbers
-from bakery.engine import channels
+from bakery.catalog.record import AVAILABILITY, State
+from bakery.engine import channels, lifecycle
+from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, BusyError
+from bakery.model.definition import Definitions
+from bakery.model.project import Project
 from unit.bakery.engine.test_moves import PLACES, Killed, Later, World
 
 FEW = PLACES[:6]
@@ -73,25 +76,44 @@ class Release(RuleBasedStateMachine):
 
     @rule(owner=st.sampled_from(OWNERS), kill=st.none() | st.integers(0, 30))
     def roll_back(self, owner: str, kill: int | None) -> None:
-        head = self.world.channel(owner).head
-        if head and head.version:
-            older = [
-                version for version in self._versions() if version_numbers(version) < version_numbers(head.version)
-            ]
+        """From where the channel is, or from where an interrupted move takes it first."""
+        head, move = self.world.channel().head, self.world.channel().unfinished_move
+        starts = [version for version in (head.version if head else "", move.version if move else "") if version]
+        if starts:
+            newest = max(starts, key=version_numbers)
+            older = [version for version in self._versions() if version_numbers(version) < version_numbers(newest)]
             self._do(owner, kill, lambda: channels.rollback(self.world.channel(owner), ""), *older)
 
     @rule(owner=st.sampled_from(OWNERS), kill=st.none() | st.integers(0, 30))
     def delete(self, owner: str, kill: int | None) -> None:
         self._do(owner, kill, partial(channels.delete, self.world.channel(owner), ""), "")
 
-    @rule(number=st.integers(0, 9))
-    def revoke(self, number: int) -> None:
+    @rule(
+        number=st.integers(0, 9),
+        state=st.sampled_from(["complete", "deprecated", "disabled", "removed", "revoked"]),
+        kill=st.none() | st.integers(0, 8),
+    )
+    def change_state(self, number: int, state: State, kill: int | None) -> None:
         """Refused while the channel is at the version, or a move to or from it was interrupted."""
         self._count()
         record = self._record(number)
-        with suppress(BakeryError):
-            self.world.catalog.change_state(record, "revoked", "leaks")
-            assert record.version not in self.world.versions()
+        self.world.kill_at(kill)
+        try:
+            lifecycle.change_state(self._session(), self.world.targets, record, state, "")
+        except Killed:
+            pass
+        except BakeryError:
+            assert self._record(number) == record
+        else:
+            assert (self._record(number).state, self._record(number).pending) == (state, False)
+        finally:
+            self.world.kill_at(None)
+
+    @rule(number=st.integers(0, 9))
+    def settle(self, number: int) -> None:
+        """The next verb finishes a change of state that was interrupted."""
+        self._count()
+        lifecycle.settle(self._session(), self.world.targets, self._record(number))
 
     @rule(place=st.sampled_from(FEW))
     def refuse(self, place: object) -> None:
@@ -125,6 +147,22 @@ class Release(RuleBasedStateMachine):
             assert version in self.expected
         else:
             assert self.world.versions() <= {move.before, move.version}
+
+    @invariant()
+    def images_are_as_records_say_and_channels_at_what_can_be_used(self) -> None:
+        used = self.world.versions()
+        move = self.world.channel().last_move
+        for version in self._versions():
+            record = self.world.channel().record(version)
+            assert record
+            if not record.pending:
+                actual = self.world.target.availabilities.get(version, "available")
+                assert actual == AVAILABILITY[record.state]
+            if move is None or move.state != "begun":
+                assert record.state == "complete" or version not in used
+
+    def _session(self) -> Session:
+        return Session(Project(Path(), Path(), Path()), Definitions({}, {}), self.world.catalog)
 
     def _do(self, owner: str, kill: int | None, work: Callable[[], object], *versions: str) -> None:
         """Do what moves the channel to one of some versions, if it is not refused, killed or another one's turn."""
