@@ -99,6 +99,70 @@ def test_the_synthesised_rights_are_enough_to_move_a_channel_and_a_version(
         assert consumer.describe_images(ExecutableUsers=["self"])["Images"] == []
 
 
+def test_the_synthesised_rights_are_enough_for_the_life_of_a_version(
+    aws: StandIn, bench: publishing.DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked for users, deprecated, disabled, brought back with its shares, and removed."""
+    first = bench.publish()
+    ec2 = aws.client("ec2", publishing.SECOND, publishing.CONSUMER)
+    image = next(one.id for one in first.locations if one.region == publishing.SECOND)
+    [machine] = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
+    enter_role(aws, monkeypatch)
+    target, expected = bench.target(), tags.of_artifact(bench.definition, bench.artifact())
+    assert [(use.kind, use.name) for use in target.find_uses(first)] == [("instance", machine["InstanceId"])]
+    for availability in ("deprecated", "disabled", "deprecated", "available"):
+        target.set_availability(first, availability, silent)  # type: ignore[arg-type]
+        if availability != "disabled":
+            assert target.distribute(first, expected, silent).locations == first.locations
+        assert all(one.status == "correct" for one in target.inspect(first, availability))  # type: ignore[arg-type]
+    target.set_availability(first, "removed", silent)
+    assert all(finding.status == "correct" for finding in target.inspect(first, "removed"))
+    for region in publishing.REGIONS:
+        assert publishing._images(aws, region) == []
+        assert publishing._snapshots(aws, region) == []
+    assert publishing._pointers(aws, publishing.PARAMETER) == publishing._values(first)
+
+
+@pytest.mark.parametrize(
+    ("role", "stack", "name"),
+    [
+        (PUBLISHER, "distribution", "publisher_"),
+        (CONSUMER, f"consumer-{publishing.CONSUMER}", "roles_publisher"),
+    ],
+)
+def test_a_role_that_cannot_see_all_users_is_named_with_its_stack(
+    aws: StandIn, bench: publishing.DiskPublisher, monkeypatch: pytest.MonkeyPatch, role: str, stack: str, name: str
+) -> None:
+    first = bench.publish()
+    enter_role(aws, monkeypatch)
+    for right in ("DescribeImageReferences", "DescribeInstances", "DescribeLaunchTemplates", "DescribeParameters"):
+        statements = synthesised_policy(stack, name)["Statement"]
+        for one in statements:
+            one["Action"] = [action for action in one["Action"] if not action.endswith(f":{right}")]
+        aws.control("POST", "policies", {role: {"Statement": statements}})
+        with pytest.raises(BakeryError, match="cannot look for uses") as caught:
+            bench.target().find_uses(first)
+        assert f":{right}" in caught.value.detail
+        assert f"bakery apply {stack}" in caught.value.hint
+
+
+def test_the_publisher_retires_no_image_without_the_tag(
+    aws: StandIn, bench: publishing.DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such an image is not the bakery's."""
+    bench.definition = publishing._definition(regions=(publishing.HOME,), accounts=())
+    first = bench.publish()
+    image = first.locations[0].id
+    aws.client("ec2", publishing.HOME).delete_tags(Resources=[image], Tags=[{"Key": "bakery:image"}])
+    enter_role(aws, monkeypatch)
+    for availability in ("deprecated", "disabled", "removed"):
+        with pytest.raises(BakeryError) as caught:
+            bench.target().set_availability(first, availability, silent)  # type: ignore[arg-type]
+        assert "is not authorized to perform" in caught.value.detail
+    [left] = publishing._images(aws, publishing.HOME)
+    assert (left["State"], "DeprecationTime" in left) == ("available", False)
+
+
 def test_the_publisher_may_not_change_the_parameter_of_a_version(
     aws: StandIn, bench: publishing.DiskPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,14 @@ DESCRIBE = [
     "ec2:DescribeSnapshots",
     "ec2:DescribeSnapshotAttribute",
 ]
+# DescribeImageReferences looks with the rights of its caller (EC2 guide, "Identify your resources referencing specified
+# AMIs"), and none of them can be limited to some resources there: the bakery has to see every user of an image.
+DESCRIBE_USERS = [
+    *("ec2:DescribeInstances", "ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"),
+    *("ssm:DescribeParameters", "ssm:GetParameters"),
+]
+# The service through which these rights are good for nothing else (same page).
+THROUGH_REFERENCES: Conditions = {"ForAnyValue:StringEquals": {"aws:CalledVia": ["ec2-images.amazonaws.com"]}}
 # `bakery.clouds.aws` sets this tag in the call that creates a resource. The role changes only resources with the tag,
 # and cannot add it to existing ones. It can copy any image: a source may be in another region, and AWS does not say
 # whether its tags are known there. This means that the role can read the content of all images of the account.
@@ -33,9 +41,14 @@ TAG_ON_START: Conditions = {"Null": {**NEW_BAKERY_TAG["Null"], "ec2:SnapshotTime
 
 
 def publishing_rights(environment: Environment, bucket_arn: str, key_arns: Sequence[str]) -> list[Statement]:
-    """All rights that publishing needs: versions and channels. No pointer of a version is changed or removed."""
+    """All rights that publishing needs: versions, their life, and channels.
+
+    No pointer of a version is changed or removed, even if its images are.
+    """
     return [
         *image_statements(environment),
+        _life_statement(environment),
+        *use_statements(environment),
         _pointer_statement(environment),
         *_catalog_statements(bucket_arn, environment.catalog_prefix, ["*"]),
         *key_statements(key_arns),
@@ -67,7 +80,7 @@ def verifying_rights(environment: Environment, bucket_arn: str, key_arn: str) ->
 
 def image_statements(environment: Environment) -> list[Statement]:
     """Rights on images and snapshots, whose ARNs contain no account."""
-    region: Conditions = {"StringEquals": {"aws:RequestedRegion": environment.regions}}
+    region = _region_condition(environment)
     home = aws_partition(environment.home_region)
     snapshots, images = f"arn:{home}:ec2:*::snapshot/*", f"arn:{home}:ec2:*::image/*"
     images_and_snapshots = [images, snapshots]
@@ -89,6 +102,26 @@ def image_statements(environment: Environment) -> list[Statement]:
         statement("TagNew", tag, images_and_snapshots, conditions={**region, **TAG_ON_CREATE}),
         statement("TagStarted", tag, [snapshots], conditions={**region, **TAG_ON_START}),
     ]
+
+
+def _life_statement(environment: Environment) -> Statement:
+    """Deprecate, disable and enable again; `image_statements` has the right to remove."""
+    actions = ["ec2:DisableImage", "ec2:EnableImage", "ec2:EnableImageDeprecation", "ec2:DisableImageDeprecation"]
+    images = f"arn:{aws_partition(environment.home_region)}:ec2:*::image/*"
+    return statement("Life", actions, [images], conditions={**_region_condition(environment), **BAKERY_TAG})
+
+
+def use_statements(environment: Environment) -> list[Statement]:
+    """Rights to learn what refers to an image, in the account of the role."""
+    region = _region_condition(environment)
+    return [
+        statement("LookForUses", ["ec2:DescribeImageReferences"], ["*"], conditions=region),
+        statement("LookAtUsers", DESCRIBE_USERS, ["*"], conditions={**region, **THROUGH_REFERENCES}),
+    ]
+
+
+def _region_condition(environment: Environment) -> Conditions:
+    return {"StringEquals": {"aws:RequestedRegion": environment.regions}}
 
 
 def _pointer_statement(environment: Environment) -> Statement:

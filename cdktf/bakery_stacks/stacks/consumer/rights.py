@@ -13,7 +13,13 @@ from constructs import Construct
 from bakery_stacks.blocks.auto_scaling import AUTO_SCALING, AUTO_SCALING_PATH, GRANTED
 from bakery_stacks.blocks.pointer_guard import guard_pointers
 from bakery_stacks.blocks.policy import Conditions, Statement, account_root, policy_document, statement
-from bakery_stacks.blocks.publisher import CONSUMER_ROLE, SESSION_SECONDS, publisher_arns, tagger_name
+from bakery_stacks.blocks.publisher import (
+    CONSUMER_ROLE,
+    SESSION_SECONDS,
+    publisher_arns,
+    tagger_name,
+    use_statements,
+)
 from bakery_stacks.config import Environment, aws_partition
 
 WRITE_PARAMETERS = ["ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameter"]
@@ -34,7 +40,12 @@ class ConsumerRoles(Construct):
             "Writes the parameters of machine images",
             [publish],
             # The parameter store checks the image with the writer's rights, and drops the value if they are missing.
-            [statement("Parameters", WRITE_PARAMETERS, parameters), describe, *guard_pointers(environment, account)],
+            [
+                statement("Parameters", WRITE_PARAMETERS, parameters),
+                describe,
+                *use_statements(environment),
+                *guard_pointers(environment, account),
+            ],
         )
         self.tagger_arn = self._make_role(
             "tagger",

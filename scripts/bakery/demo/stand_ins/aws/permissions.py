@@ -39,6 +39,16 @@ IMAGE_CALLS = {
 }
 SNAPSHOT_CALLS = {"ModifySnapshotAttribute", "DeleteSnapshot", "RestoreSnapshotFromRecycleBin"}
 BLOCK_CALLS = {"PutSnapshotBlock", "CompleteSnapshot", "ListSnapshotBlocks", "GetSnapshotBlock"}
+# The rights with which DescribeImageReferences looks for each type of resource, and the service through which it does
+# (EC2 user guide, "Identify your resources referencing specified AMIs").
+REFERENCES = {
+    "ec2:Instance": ("ec2:DescribeInstances",),
+    "ec2:LaunchTemplate": ("ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"),
+    "ssm:Parameter": ("ssm:DescribeParameters", "ssm:GetParameters"),
+    "imagebuilder:ImageRecipe": ("imagebuilder:ListImageRecipes",),
+    "imagebuilder:ContainerRecipe": ("imagebuilder:ListContainerRecipes", "imagebuilder:GetContainerRecipe"),
+}
+THROUGH_IMAGES: dict[str, Values] = {"aws:CalledVia": ["ec2-images.amazonaws.com"]}
 # The parameters that name what a call is about.
 PARAMETERS, TOPICS = ("Name", "Names", "Path", "ResourceId"), ("TopicArn", "TargetArn", "ResourceArn")
 
@@ -202,6 +212,15 @@ def _ec2_needs(self: BaseResponse, backend: EC2Backend, action: str) -> Iterator
             yield make_need(backend, right, name, tags)
     else:
         yield Need(right, "*")
+    if action == "DescribeImageReferences":
+        yield from _reference_needs(self)
+
+
+def _reference_needs(self: BaseResponse) -> Iterator[Need]:
+    every = REFERENCES if self._get_param("IncludeAllResourceTypes", False) else ()
+    for kind in {*every, *(entry["ResourceType"] for entry in self._get_param("ResourceTypes", []))}:
+        for right in REFERENCES[kind]:
+            yield Need(right, "*", THROUGH_IMAGES)
 
 
 def _copy_needs(self: BaseResponse, action: str) -> Iterator[Need]:

@@ -104,12 +104,23 @@ def test_the_tagger_sets_our_tags_on_the_owners_images_and_copies(stack: Stack) 
     assert tag["Condition"]["Null"] == {"aws:TagKeys": "false"}  # ForAllValues alone is true of no tags at all
 
 
-@pytest.mark.parametrize("of", ["publisher", "tagger", "reader"])
-def test_only_looking_is_allowed_on_everything(stack: Stack, of: str) -> None:
+@pytest.mark.parametrize(
+    ("of", "looking"),
+    [("publisher", {"Look", "LookForUses", "LookAtUsers"}), ("tagger", {"Look"}), ("reader", {"Look"})],
+)
+def test_only_looking_is_allowed_on_everything(stack: Stack, of: str, looking: set[str]) -> None:
     everywhere = {name for name, statement in rights(stack, of).items() if "*" in statement.get("Resource", ())}
-    assert everywhere == {"Look"}
+    assert everywhere == looking
     assert rights(stack, of)["Look"]["Condition"] == {
         "StringEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}
+    }
+
+
+def test_the_publisher_there_describes_machines_and_templates_for_uses_of_images_only(stack: Stack) -> None:
+    assert rights(stack, "publisher")["LookForUses"]["Action"] == ["ec2:DescribeImageReferences"]
+    assert rights(stack, "publisher")["LookAtUsers"]["Condition"] == {
+        "StringEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]},
+        "ForAnyValue:StringEquals": {"aws:CalledVia": ["ec2-images.amazonaws.com"]},
     }
 
 

@@ -14,6 +14,7 @@ from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.version import ImageVersion
 from bakery_stacks.blocks.auto_scaling import GRANTED
+from bakery_stacks.blocks.publisher import DESCRIBE_USERS
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.stacks.distribution.guards import RESOURCE_TAG
 from unit.bakery_stacks.iam import Resource, allows
@@ -21,6 +22,7 @@ from unit.bakery_stacks.iam import Resource, allows
 Stack = dict[str, Any]
 # By the block that makes them: name of the bucket, and its region.
 BUCKETS = {"catalog-bucket": ("prod-catalog", "eu-west-1"), "catalog-replica": ("prod-catalog-replica", "us-east-1")}
+LIFE = ("ec2:DisableImage", "ec2:EnableImage", "ec2:EnableImageDeprecation", "ec2:DisableImageDeprecation")
 PUBLISHING = Path(__file__).parents[5] / "scripts" / "bakery" / "clouds" / "aws"
 
 
@@ -216,7 +218,7 @@ def test_the_publisher_may_do_nothing_else_with_images(stack: Stack) -> None:
     services = ("ec2:", "ebs:", "ssm:")
     allowed = allowed_actions(stack)
     unused = {action for action in allowed if action.startswith(services)} - _called() - {"ec2:CreateTags"}
-    assert unused <= {"ssm:GetParameter"}  # what Terraform reads with
+    assert unused <= {"ssm:GetParameter", *DESCRIBE_USERS}  # what Terraform and DescribeImageReferences read with
 
 
 def test_the_publisher_changes_only_what_it_made(stack: Stack) -> None:
@@ -229,6 +231,8 @@ def test_the_publisher_changes_only_what_it_made(stack: Stack) -> None:
         "ec2:ModifyImageAttribute": (set(), {"ChangeOurs"}),
         "ec2:ModifySnapshotAttribute": (set(), {"ChangeOurs"}),
         "ec2:DeleteSnapshot": (set(), {"ChangeOurs"}),
+        "ec2:DeregisterImage": (set(), {"ChangeOurs"}),
+        **dict.fromkeys(LIFE, (set(), {"Life"})),
     }.items():
         allowing = {sid: one["Condition"]["Null"] for sid, one in rights(stack).items() if action in one["Action"]}
         assert set(allowing) == making | using, action
@@ -237,6 +241,7 @@ def test_the_publisher_changes_only_what_it_made(stack: Stack) -> None:
             assert condition == {f"aws:{where}Tag/bakery:image": "false"}
     images = rights(stack)["RegisterImages"]["Resource"]
     assert images == ["arn:aws:ec2:*::image/*"], "snapshots of others would be images of ours"
+    assert rights(stack)["Life"]["Resource"] == ["arn:aws:ec2:*::image/*"]
 
 
 def test_the_publisher_tags_what_it_makes_and_what_has_its_tag(stack: Stack) -> None:
@@ -283,9 +288,16 @@ def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
 
 def test_only_looking_is_allowed_on_everything(stack: Stack) -> None:
     everywhere = [name for name, statement in rights(stack).items() if "*" in statement.get("Resource", ())]
-    assert everywhere == ["Look"]
+    assert everywhere == ["Look", "LookForUses", "LookAtUsers"]
     wildcards = [action for statement in rights(stack).values() for action in statement["Action"] if "*" in action]
     assert set(wildcards) <= {"kms:ReEncrypt*", "kms:GenerateDataKey*"}  # both are pairs that AWS documents so
+
+
+def test_it_describes_machines_and_templates_for_uses_of_images_only(stack: Stack) -> None:
+    assert rights(stack)["LookAtUsers"]["Action"] == DESCRIBE_USERS
+    assert rights(stack)["LookAtUsers"]["Condition"]["ForAnyValue:StringEquals"] == {
+        "aws:CalledVia": ["ec2-images.amazonaws.com"]
+    }
 
 
 def test_records_are_never_deleted(stack: Stack) -> None:

@@ -121,6 +121,12 @@ def test_the_publisher_does_all_that_publishing_takes(cloud: StandIn, publisher:
     publisher.client("sts").assume_role(
         RoleArn="arn:aws:iam::210987654321:role/bakery-publisher", RoleSessionName="test"
     )
+    resources = [{"ResourceType": kind} for kind in ("ec2:Instance", "ec2:LaunchTemplate", "ssm:Parameter")]
+    ec2.describe_image_references(ImageIds=[image], ResourceTypes=resources)
+    ec2.enable_image_deprecation(ImageId=image, DeprecateAt="2035-01-01T00:00:00Z")
+    ec2.disable_image_deprecation(ImageId=image)
+    ec2.disable_image(ImageId=image)
+    ec2.enable_image(ImageId=image)
     answer = ec2.deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
     assert answer["DeleteSnapshotResults"][0]["ReturnCode"] == "success"
 
@@ -146,7 +152,7 @@ def test_the_publisher_does_nothing_that_its_policy_leaves_out(cloud: StandIn, p
         "AccessDeniedException 5": lambda: publisher.client("ebs").start_snapshot(VolumeSize=1),
         # another region, and calls that publishing does not need
         "UnauthorizedOperation 6": lambda: publisher.client("ec2", "ap-south-1").describe_images(Owners=["self"]),
-        "UnauthorizedOperation 7": lambda: ec2.disable_image(ImageId=image),
+        "UnauthorizedOperation 7": lambda: ec2.disable_image_deregistration_protection(ImageId=image),
         "UnauthorizedOperation 8": lambda: ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1),
         "AccessDeniedException 9": lambda: publisher.client("rbin").create_rule(
             ResourceType="EC2_IMAGE", RetentionPeriod={"RetentionPeriodValue": 1, "RetentionPeriodUnit": "DAYS"}
@@ -162,6 +168,14 @@ def test_the_publisher_does_nothing_that_its_policy_leaves_out(cloud: StandIn, p
         ),
         "AuthorizationError 16": lambda: publisher.client("sns").publish(
             TopicArn=f"arn:aws:sns:{REGION}:{HOME_ACCOUNT}:others", Message="x"
+        ),
+        # the life of images without the tag, and what a look for uses may see
+        "UnauthorizedOperation 17": lambda: ec2.disable_image(ImageId=foreign),
+        "UnauthorizedOperation 18": lambda: ec2.enable_image(ImageId=foreign),
+        "UnauthorizedOperation 19": lambda: ec2.disable_image_deprecation(ImageId=foreign),
+        "UnauthorizedOperation 20": lambda: ec2.describe_instances(),
+        "UnauthorizedOperation 21": lambda: ec2.describe_image_references(
+            ImageIds=[image], IncludeAllResourceTypes=True
         ),
     }
     for name, call in refused.items():
