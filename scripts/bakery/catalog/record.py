@@ -33,6 +33,7 @@ AVAILABILITY: Mapping[State, Availability] = {
 class Record(Strict):
     """One revision of one version. `sha256` is of the disk file, empty while the version is only reserved.
 
+    `size` is that of the disk's content in bytes, 0 if Packer built it at a target or an older release wrote this.
     `at` and `by` are about this revision, `baked` is about the disk. While the version is reserved, `owner` may bake it
     until `expires`. `contents` is the SHA-256 of the version's `contents.json`, empty if its disk could not be read.
     `vulnerabilities` and `vex` are the verdict's. `vendor_bases` are the bases of vendors that it was built from, the
@@ -56,6 +57,7 @@ class Record(Strict):
     os: str = ""
     sha256: str = ""
     raw_sha256: str = ""
+    size: int = 0
     contents: str = ""
     base: Base | None = None
     baked: Time = ""

@@ -8,6 +8,7 @@ from bakery.clouds.target import Target, gone_error
 from bakery.engine.moves import Targets
 from bakery.engine.plan import describe_encryption, list_unwanted
 from bakery.engine.publish import lock_version, publish_everywhere
+from bakery.engine.recovery import publish_recovered
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.model import tags
@@ -19,7 +20,8 @@ from bakery.model.inputs import remote_base
 def distribute_version(session: Session, definition: ImageDefinition, targets: Targets, record: Record) -> Record:
     """Make what is missing of a complete version: locations, shares, tags, and images that are gone; its record.
 
-    NotFoundError if it is not at a target yet, since that takes its disk. Locations that the definition does not name
+    A target that never had it gets its disk, of the workspace or read back from an image; NotFoundError if nothing has
+    it, or if Packer builds the image there. Locations that the definition does not name
     any more stay in the record until `withdraw_version`.
     """
     if record.state != "complete":
@@ -29,15 +31,18 @@ def distribute_version(session: Session, definition: ImageDefinition, targets: T
             hint=f"run 'bakery run {record.image}'",
         )
     refuse_other_encryption(definition, record)
-    missing = [name for name in definition.targets if record.publication(name) is None]
+    missing = [name for name in definition.remote_targets if record.publication(name) is None]
     if missing:
-        message = f"{record.image} {record.version} was never published at {', '.join(missing)}"
+        message = f"Packer never built {record.image} {record.version} at {', '.join(missing)}"
         raise gone_error(message, session.catalog.location, record.image)
     session.keyring.require_signer("publish")
 
     def distribute(name: str, target: Target) -> Publication:
         publication = record.publication(name)
-        assert publication  # as checked above
+        if publication is None:
+            return publish_recovered(
+                session, definition, record, lambda artifact, disk: target.publish(artifact, disk, session.report)
+            )
         fresh = target.distribute(publication, _expected_tags(definition, record, publication), session.report)
         return publication if replace(fresh, seconds=publication.seconds) == publication else fresh
 

@@ -264,14 +264,16 @@ def _run_action(session: Session, action: Action, progress: _Progress) -> Publis
 def _publish_again(session: Session, definition: ImageDefinition, version: str) -> Record:
     """Publish a complete version wherever it is missing.
 
-    A target that never had it, or has lost all of its images, takes it from the workspace.
+    A target that never had it takes it from the workspace, or else from an image elsewhere; one that has lost all of
+    its images takes it from the workspace.
     """
     record = session.catalog.record(ImageVersion(definition.name, definition.arch, version))
-    if all(record.publication(name) for name in definition.targets):
+    in_workspace = baked.anything(session.project, definition, version)
+    if not in_workspace or all(record.publication(name) for name in definition.targets):
         try:
             return steps.distribute_version(session, definition.name, version, follow=True)
         except NotFoundError:
-            if not baked.anything(session.project, definition, version):
+            if not in_workspace:
                 raise
     return steps.publish_version(session, session.load_baked(definition, version))
 

@@ -335,6 +335,7 @@ def _complete_record(
         os=first.os,
         sha256=first.identity,
         raw_sha256=disk.disk.raw_sha256 if disk else first.identity,
+        size=disk.disk.virtual_size if disk else 0,
         base=disk.base if disk else None,
         baked=first.created,
         commit=first.commit,
