@@ -1,10 +1,10 @@
 """Channels for tests: opened as a verb opens them, and a target whose pointers are a dict."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from bakery.catalog import Catalog
-from bakery.clouds.target import Finding
+from bakery.clouds.target import Finding, Listing, Resource
 from bakery.engine.moves import Channel
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, silent
@@ -32,6 +32,12 @@ class DictTarget:
 
     def inspect(self, publication: Publication) -> list[Finding]:
         return self.findings
+
+    def list_resources(self, image: str, arch: str) -> Listing:
+        return Listing({}, {})
+
+    def remove_resources(self, resources: Sequence[Resource]) -> Mapping[Resource, BakeryError]:
+        return {}
 
     def wanted_locations(self) -> Collection[Location]:
         return self.wanted

@@ -39,6 +39,7 @@ from bakery.cli import (
     schema,
     show,
     status,
+    sweep,
     update,
     validate,
     vault,
@@ -141,6 +142,7 @@ GROUPS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
         "distribute": distribute.distribute,
         "channel": channels.app,
         "revoke": revoke.revoke,
+        "sweep": sweep.sweep,
     },
     "Infrastructure": {
         "diff": diff.diff,

@@ -3,10 +3,11 @@
 import fcntl
 import shutil
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from bakery.clouds.target import Finding, gone_error
+from bakery.clouds.local import leftovers
+from bakery.clouds.target import Finding, Listing, Resource, gone_error
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Reporter, report_step
@@ -93,9 +94,17 @@ class LocalTarget:
         if pointer and pointer.value in values.get(HERE, ()):
             self._channel_link(of, channel).unlink(missing_ok=True)
 
+    def list_resources(self, image: str, arch: str) -> Listing:
+        """The files of an image, and unfinished ones."""
+        return Listing({str(self._store): leftovers.list_files(self._store, image, arch)}, {})
+
+    def remove_resources(self, resources: Sequence[Resource]) -> Mapping[Resource, BakeryError]:
+        """Remove files that were listed."""
+        return leftovers.remove_files(self._store, resources)
+
     def _add_disk(self, disk: Path, target: Path, artifact: Artifact) -> None:
         """Store a copy that has the artifact's bytes, whatever has become of `disk` since it was tested."""
-        with files.scratch(self._store, "disk") as folder:
+        with files.scratch(self._store, leftovers.DRAFT) as folder:
             draft = folder / target.name
             _copy_disk(disk, draft)
             draft.chmod(READ_ONLY)
@@ -104,7 +113,7 @@ class LocalTarget:
 
     def _disk_paths(self, of: Versioned) -> tuple[Path, Path]:
         disk = self._stored_path(full_name(of))
-        return disk, _checksum_path(disk)
+        return disk, leftovers.checksum_path(disk)
 
     def _channel_link(self, of: Versioned, channel: str) -> Path:
         return self._stored_path(f"{of.image}-{channel}-{of.arch}")
@@ -165,7 +174,7 @@ def _refuse_other(target: Path, artifact: Artifact) -> None:
 def _inspect_disk(disk: Path, sha256: str) -> Finding:
     try:
         digest = files.sha256(disk)
-        beside = _checksum_path(disk).read_bytes()
+        beside = leftovers.checksum_path(disk).read_bytes()
     except FileNotFoundError as error:
         return Finding(str(disk), "missing", f"no {error.filename}")
     except OSError as error:
@@ -173,12 +182,8 @@ def _inspect_disk(disk: Path, sha256: str) -> Finding:
     if digest != sha256:
         return Finding(str(disk), "incorrect", f"sha256 is {digest}, expected {sha256}")
     if beside != _checksum_line(sha256, disk):
-        return Finding(str(disk), "incorrect", f"{_checksum_path(disk).name} names another checksum")
+        return Finding(str(disk), "incorrect", f"{leftovers.checksum_path(disk).name} names another checksum")
     return Finding(str(disk), "correct")
-
-
-def _checksum_path(disk: Path) -> Path:
-    return disk.with_name(f"{disk.name}.sha256")
 
 
 def _checksum_line(sha256: str, disk: Path) -> bytes:
