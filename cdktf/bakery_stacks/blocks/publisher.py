@@ -36,6 +36,7 @@ def publishing_rights(environment: Environment, bucket_arn: str, key_arns: Seque
     """All rights that publishing needs: versions and channels. No pointer of a version is changed or removed."""
     return [
         *image_statements(environment),
+        *_sweep_statements(environment),
         _pointer_statement(environment),
         *_catalog_statements(bucket_arn, environment.catalog_prefix, ["*"]),
         *key_statements(key_arns),
@@ -88,6 +89,19 @@ def image_statements(environment: Environment) -> list[Statement]:
         statement("ChangeOurs", [*change, *tag], images_and_snapshots, conditions={**region, **BAKERY_TAG}),
         statement("TagNew", tag, images_and_snapshots, conditions={**region, **TAG_ON_CREATE}),
         statement("TagStarted", tag, [snapshots], conditions={**region, **TAG_ON_START}),
+    ]
+
+
+def _sweep_statements(environment: Environment) -> list[Statement]:
+    """Rights to remove what killed builds left: only what has the tag for builds. Stacks tag machines with an image."""
+    region = {"aws:RequestedRegion": environment.regions}
+    look = ["ec2:DescribeInstances", "ec2:DescribeKeyPairs", "ec2:DescribeSecurityGroups", "ec2:DescribeVolumes"]
+    remove = ["ec2:TerminateInstances", "ec2:DeleteKeyPair", "ec2:DeleteSecurityGroup", "ec2:DeleteVolume"]
+    of_builds: Conditions = {"StringEquals": {**region, "aws:ResourceTag/bakery:purpose": "build"}, **BAKERY_TAG}
+    account = f"arn:{aws_partition(environment.home_region)}:ec2:*:{environment.account}"
+    return [
+        statement("LookForLeftovers", look, ["*"], conditions={"StringEquals": region}),
+        statement("RemoveLeftovers", remove, [f"{account}:*"], conditions=of_builds),
     ]
 
 
