@@ -1,10 +1,10 @@
 """Channels for tests: opened as a verb opens them, and a target whose pointers are a dict."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from bakery.catalog import Catalog
-from bakery.clouds.target import Finding, Use
+from bakery.clouds.target import Finding, Listing, Resource, Use
 from bakery.engine.moves import Channel
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, silent
@@ -42,6 +42,12 @@ class DictTarget:
         self._on_write()
         self.availabilities[publication.version] = availability
         self._on_write()
+
+    def list_resources(self, image: str, arch: str) -> Listing:
+        return Listing({}, {})
+
+    def remove_resources(self, resources: Sequence[Resource]) -> Mapping[Resource, BakeryError]:
+        return {}
 
     def wanted_locations(self) -> Collection[Location]:
         return self.wanted

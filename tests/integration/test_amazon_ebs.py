@@ -286,6 +286,26 @@ class TestPackersCopies:
         assert blocks == ["127.0.0.0/8"], "the stand-in is on loopback"
         assert "bakery:image" in tags_of(made)
 
+    def test_whose_clean_up_fails_leave_what_the_sweep_finds_and_removes(
+        self, aws: StandIn, quick: ImageDefinition, tmp_path: Path
+    ) -> None:
+        """As after a kill: a machine, its group, and the copies that were finished, which have no tags yet."""
+        aws.fault("ec2", "CopyImage", region=OTHERS[1], error="InvalidRequest", status=400, times=10)
+        for action in ("TerminateInstances", "DeleteSecurityGroup"):
+            aws.fault("ec2", action, error="InternalFailure", status=400, times=100)
+        with pytest.raises(BakeryError, match="Packer failed"):
+            self.build(quick, tmp_path)
+        aws.control("DELETE", "faults")
+        target = AwsTarget(quick)
+        left = [one for part in target.list_resources("web", "x86_64").resources.values() for one in part]
+        assert {one.version for one in left} == {"1.0.0"}
+        assert {one.kind for one in left} >= {"instance", "security group", "image", "snapshot"}
+        assert all(one.since for one in left), "the group's time is in its name"
+        assert target.remove_resources(left) == {}
+        listing = target.list_resources("web", "x86_64")
+        assert (listing.failures, [*listing.resources.values()]) == ({}, [[]] * len(REGIONS))
+        assert not [images for region in REGIONS if (images := images_in(aws, region))]
+
     def test_that_fail_leave_nothing_in_the_way_of_the_next_build(
         self, aws: StandIn, quick: ImageDefinition, tmp_path: Path
     ) -> None:

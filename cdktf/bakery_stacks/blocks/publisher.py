@@ -49,6 +49,7 @@ def publishing_rights(environment: Environment, bucket_arn: str, key_arns: Seque
         *image_statements(environment),
         _life_statement(environment),
         *use_statements(environment),
+        *_sweep_statements(environment),
         _pointer_statement(environment),
         *_catalog_statements(bucket_arn, environment.catalog_prefix, ["*"]),
         *key_statements(key_arns),
@@ -122,6 +123,19 @@ def use_statements(environment: Environment) -> list[Statement]:
 
 def _region_condition(environment: Environment) -> Conditions:
     return {"StringEquals": {"aws:RequestedRegion": environment.regions}}
+
+
+def _sweep_statements(environment: Environment) -> list[Statement]:
+    """Rights to remove what killed builds left: only what has the tag for builds. Stacks tag machines with an image."""
+    region = {"aws:RequestedRegion": environment.regions}
+    look = ["ec2:DescribeInstances", "ec2:DescribeKeyPairs", "ec2:DescribeSecurityGroups", "ec2:DescribeVolumes"]
+    remove = ["ec2:TerminateInstances", "ec2:DeleteKeyPair", "ec2:DeleteSecurityGroup", "ec2:DeleteVolume"]
+    of_builds: Conditions = {"StringEquals": {**region, "aws:ResourceTag/bakery:purpose": "build"}, **BAKERY_TAG}
+    account = f"arn:{aws_partition(environment.home_region)}:ec2:*:{environment.account}"
+    return [
+        statement("LookForLeftovers", look, ["*"], conditions={"StringEquals": region}),
+        statement("RemoveLeftovers", remove, [f"{account}:*"], conditions=of_builds),
+    ]
 
 
 def _pointer_statement(environment: Environment) -> Statement:

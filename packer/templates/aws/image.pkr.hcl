@@ -15,6 +15,8 @@ locals {
   filters = var.source_ami == "" ? [var.source_filter] : []
   # Each region has its own key behind the same alias. Without an alias, snapshots keep the encryption of the base.
   region_keys = var.kms_alias == "" ? {} : { for region in var.copy_regions : region => var.kms_alias }
+  # Of the machine, its group, key pair and volume: `bakery sweep` looks for it when a killed Packer left them.
+  build_tag = { "bakery:purpose" = "build" }
   # Keeps Packer's own login from Ansible.
   no_login = [
     "AWS_SECRET_ACCESS_KEY=",
@@ -58,8 +60,8 @@ source "amazon-ebs" "image" {
   iam_instance_profile                      = var.instance_profile
 
   instance_type   = var.instance_type
-  run_tags        = { for key, value in var.tags : key => value if key != "Name" }
-  run_volume_tags = var.tags
+  run_tags        = merge({ for key, value in var.tags : key => value if key != "Name" }, local.build_tag)
+  run_volume_tags = merge(var.tags, local.build_tag)
   metadata_options {
     http_endpoint = "enabled"
     http_tokens   = "required"

@@ -31,6 +31,8 @@ locals {
   machine = "${var.artifact_name}-${substr(uuidv4(), 0, 8)}"
   # In the form in which the publisher looks for tags (scripts/bakery/clouds/vsphere/notes.py).
   notes = "${var.description}\n\n${join("\n", [for key, value in var.tags : "${key}: ${value}"])}"
+  # A setting of the machine alone, which the export into the library leaves out: `bakery sweep` looks for it.
+  build_mark = { "bakery.build" = var.artifact_name }
   # Keeps Packer's own login from Ansible.
   no_login = ["PKR_VAR_password="]
   # An installed system makes its own host keys, and so does a base without cloud-init, into which Packer logs in with a
@@ -62,6 +64,8 @@ source "vsphere-clone" "image" {
 }
 
 source "vsphere-iso" "image" {
+  configuration_parameters = local.build_mark
+
   vcenter_server = var.server
   username       = var.username
   password       = var.password

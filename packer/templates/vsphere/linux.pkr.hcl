@@ -5,14 +5,14 @@ build {
     name = "linux"
     # cloud-init's data source for VMware reads these; a base without cloud-init passes them over. They stay behind with
     # the machine: Packer's export into the library leaves such settings out.
-    configuration_parameters = {
+    configuration_parameters = merge(local.build_mark, {
       "guestinfo.userdata.encoding" = "base64"
       "guestinfo.userdata" = base64encode(templatefile("${path.root}/linux/user-data.pkrtpl", {
         user       = var.user
         public_key = trimspace(file("${var.ssh_private_key}.pub"))
         host_keys  = local.host_keys
       }))
-    }
+    })
 
     ip_wait_timeout      = "10m"
     communicator         = "ssh"

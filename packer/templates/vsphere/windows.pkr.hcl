@@ -3,7 +3,9 @@
 
 build {
   source "vsphere-clone.image" {
-    name            = "windows"
+    name                     = "windows"
+    configuration_parameters = local.build_mark
+
     ip_wait_timeout = "15m"
     communicator    = "winrm"
     winrm_username  = var.user

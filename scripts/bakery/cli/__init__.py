@@ -40,6 +40,7 @@ from bakery.cli import (
     schema,
     show,
     status,
+    sweep,
     update,
     validate,
     vault,
@@ -144,6 +145,7 @@ GROUPS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
         "revoke": revoke.revoke,
         "restore": revoke.restore,
         "retire": retire.retire,
+        "sweep": sweep.sweep,
     },
     "Infrastructure": {
         "diff": diff.diff,

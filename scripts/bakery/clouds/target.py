@@ -1,11 +1,11 @@
 """The methods of every target. Names contain the version, so a rerun finds resources by name and makes none twice."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from bakery.host.errors import NotFoundError
+from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter
 from bakery.model.documents import (
     Artifact,
@@ -21,6 +21,10 @@ from bakery.model.tags import Tags
 from bakery.model.version import Versioned
 
 Status = Literal["correct", "incorrect", "missing", "unexpected", "unreachable"]
+# In the order in which they are removed: what depends on another goes first.
+ResourceKind = Literal[
+    "instance", "resource group", "key pair", "security group", "upload", "image", "snapshot", "disk", "file"
+]
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,28 @@ class Use:
     name: str
     image: str
     at: Time = ""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something at a target with the bakery's marks of an image; `kind` says in plain words what it is.
+
+    `version` is empty if its marks name none, `since` if nobody knows when it was made or written last.
+    """
+
+    location: str
+    kind: ResourceKind
+    id: str
+    version: str
+    since: Time
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The resources in each location that answered, and the errors of those that did not."""
+
+    resources: Mapping[str, Sequence[Resource]]
+    failures: Mapping[str, BakeryError]
 
 
 def gone_error(message: str, where: str, image: str) -> NotFoundError:
@@ -98,6 +124,12 @@ class Target(Protocol):
 
     def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
         """Remove the pointers of a channel of this image in the locations where they have one of the values."""
+
+    def list_resources(self, image: str, arch: str) -> Listing:
+        """All that carries the bakery's marks of an image in the target's locations, but no pointer of a channel."""
+
+    def remove_resources(self, resources: Sequence[Resource]) -> Mapping[Resource, BakeryError]:
+        """Remove what this target listed, and return the errors of those that stay; no error for what is gone."""
 
 
 class RemoteTarget(Target, Protocol):

@@ -98,8 +98,8 @@ def scratch(parent: Path, prefix: str) -> Iterator[Path]:
     """
     with explain_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
-        for abandoned in parent.glob(f".{glob.escape(prefix)}-{'[a-z0-9_]' * 8}"):
-            _remove_unlocked(abandoned)
+        for folder in list_scratch(parent, prefix):
+            remove_scratch(folder)
         folder, handle = _make_locked_folder(parent, prefix)
     try:
         with explain_refusals(parent):
@@ -107,6 +107,11 @@ def scratch(parent: Path, prefix: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
+
+
+def list_scratch(parent: Path, prefix: str) -> list[Path]:
+    """The folders that `scratch` made and that are there, of living and of killed processes."""
+    return sorted(parent.glob(f".{glob.escape(prefix)}-{'[a-z0-9_]' * 8}"))
 
 
 def _make_locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
@@ -122,7 +127,8 @@ def _make_locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
             os.close(handle)
 
 
-def _remove_unlocked(folder: Path) -> None:
+def remove_scratch(folder: Path) -> None:
+    """Remove a folder that `scratch` made, unless a living process has it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:

@@ -10,7 +10,7 @@ from typing import Any
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from doubles.azure import disks, graph, images, market, tags, tokens, versions
+from doubles.azure import disks, graph, groups, images, market, tags, tokens, versions
 from doubles.azure.faults import Faults, Rule, drop
 from doubles.azure.refusal import Refusal, missing
 from doubles.azure.world import SUBSCRIPTION, Json, Version, World
@@ -21,6 +21,8 @@ GROUP = r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/[^/]+"
 GALLERY = rf"(?P<gallery>{GROUP}/providers/Microsoft\.Compute/galleries/[^/]+)"
 IMAGE = rf"(?P<image>{GALLERY}/images/[^/]+)"
 VERSION = rf"(?P<version>{IMAGE}/versions/[^/]+)"
+GROUPS = r"/subscriptions/(?P<subscription>[^/]+)/resourcegroups"
+ONE_GROUP = rf"{GROUPS}/(?P<group>[^/]+)"
 DISK = rf"(?P<disk>{GROUP}/providers/Microsoft\.Compute/disks/[^/]+)"
 TAGS = r"(?P<scope>/subscriptions/(?P<subscription>[^/]+)/.+)/providers/Microsoft\.Resources/tags/default"
 MARKET = (
@@ -46,6 +48,10 @@ ROUTES = {
     ("GET", GALLERY): "Galleries_Get",
     ("GET", IMAGE): "GalleryImages_Get",
     ("PUT", IMAGE): "GalleryImages_CreateOrUpdate",
+    ("GET", f"{IMAGE}/versions"): "GalleryImageVersions_ListByGalleryImage",
+    ("GET", GROUPS): "ResourceGroups_List",
+    ("DELETE", ONE_GROUP): "ResourceGroups_Delete",
+    ("GET", f"{ONE_GROUP}/resources"): "Resources_ListByResourceGroup",
     ("GET", VERSION): "GalleryImageVersions_Get",
     ("PUT", VERSION): "GalleryImageVersions_CreateOrUpdate",
     ("PATCH", VERSION): "GalleryImageVersions_Update",
@@ -115,6 +121,16 @@ class StrictAzure:
                 return _json(images.get(self._world, parts["image"]))
             case "GalleryImages_CreateOrUpdate":
                 return _json(*images.put(self._world, parts["gallery"], parts["image"], body))
+            case "GalleryImageVersions_ListByGalleryImage":
+                return _json({"value": versions.list_all(self._world, parts["image"])})
+            case "ResourceGroups_List":
+                return _json({"value": groups.list_all(self._world)})
+            case "ResourceGroups_Delete":
+                groups.delete(self._world, parts["group"])
+                return Response(status=200)
+            case "Resources_ListByResourceGroup":
+                with_times = "createdTime" in request.args.get("$expand", "")
+                return _json({"value": groups.list_content(self._world, parts["group"], with_times=with_times)})
             case "GalleryImageVersions_Get":
                 expand = request.args.get("$expand") == "ReplicationStatus"
                 return _json(versions.get(self._world, parts["version"], replication=expand))
@@ -173,6 +189,8 @@ class StrictAzure:
                     self._world.settings = replace(self._world.settings, **request.get_json(force=True))
                 case "POST", "market":
                     self._world.market |= {urn.lower(): names for urn, names in request.get_json(force=True).items()}
+                case "POST", "groups":
+                    groups.put(self._world, request.get_json(force=True))
                 case "POST", "hurry":
                     versions.hurry(self._world)
                 case "POST", "reset":

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from doubles.azure import disks, tags
@@ -22,6 +23,14 @@ def get(world: World, resource_id: str, *, replication: bool) -> Json:
     if resource_id.lower() not in world.versions:
         raise missing(resource_id)
     return _shown(found, replication=replication)
+
+
+def list_all(world: World, image_id: str) -> list[Json]:
+    """The versions of an image definition, without the state of their replicas."""
+    if image_id.lower() not in world.images:
+        raise missing(image_id)
+    prefix = f"{image_id.lower()}/versions/"
+    return [_shown(found, replication=False) for name, found in world.versions.items() if name.startswith(prefix)]
 
 
 def put(world: World, image_id: str, resource_id: str, body: Json) -> tuple[Version, int]:
@@ -144,7 +153,9 @@ def _replicate(world: World, found: Version, targets: list[Json]) -> None:
         for target in targets
     }
     shown = [{**target, "name": REGIONS[target["name"]]} for target in targets]
-    found.body["properties"]["publishingProfile"] = {"targetRegions": shown}
+    before = found.body["properties"].get("publishingProfile", {})
+    published = before.get("publishedDate") or datetime.now(UTC).isoformat()
+    found.body["properties"]["publishingProfile"] = {"targetRegions": shown, "publishedDate": published}
     found.provisioning, found.operation = "Updating", str(uuid.uuid4())
 
 

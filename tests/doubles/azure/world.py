@@ -82,6 +82,7 @@ class World:
     images: dict[str, Json] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
     disks: dict[str, ManagedDisk] = field(default_factory=dict)
+    groups: dict[str, Json] = field(default_factory=dict)  # by name, with `created`: times of what is in them
     market: dict[str, list[str]] = field(default_factory=dict)  # versions by publisher:offer:sku
     passwords: dict[str, Password] = field(default_factory=dict)  # by key ID
     settings: Settings = field(default_factory=Settings)

@@ -1,12 +1,12 @@
 """The AWS target: one version as AMIs in regions, shared with accounts, with parameters that point at them."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from bakery.clouds.aws import audit, images, lifecycle, parameters, uses
+from bakery.clouds.aws import audit, images, leftovers, lifecycle, parameters, uses
 from bakery.clouds.aws.calls import do_all, raise_failures, try_all
-from bakery.clouds.aws.clients import Image
+from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.keys import require_keys
 from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.regions import check_regions
@@ -21,7 +21,7 @@ from bakery.clouds.aws.session import (
 )
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding, Use
+from bakery.clouds.target import Finding, Listing, Resource, Use
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, report_step
 from bakery.host.text import count_of
@@ -197,6 +197,30 @@ class AwsTarget:
         images_by_name = {location_name(location): ids for location, ids in values.items()}
         parameters.remove(self._open_endpoints(values), channel_parameter(of, channel), images_by_name)
 
+    def list_resources(self, image: str, arch: str) -> Listing:
+        """The resources of an image in each region of the own account."""
+        ec2 = self._ec2_by_location
+        home = next(iter(ec2.values()))
+        return Listing(
+            *try_all(
+                {name: (name, client) for name, client in ec2.items()},
+                lambda pair: leftovers.list_region(pair[1], home, pair[0], image, arch),
+            )
+        )
+
+    def remove_resources(self, resources: Sequence[Resource]) -> Mapping[Resource, BakeryError]:
+        """Remove resources in all regions at once."""
+        ec2 = self._ec2_by_location
+        by_location: dict[str, list[Resource]] = {}
+        for resource in resources:
+            by_location.setdefault(resource.location, []).append(resource)
+        outcomes = do_all(
+            "remove resources",
+            {name: (ec2[name], part) for name, part in by_location.items()},
+            lambda pair: leftovers.remove_resources(*pair),
+        )
+        return {resource: error for failures in outcomes.values() for resource, error in failures.items()}
+
     def _is_gone(self, pointer: Pointer) -> bool:
         """Whether the image that a version's parameter names does not exist any more."""
         return images.by_id(self._own_account.ec2([pointer.region])[pointer.region], pointer.value) is None
@@ -204,6 +228,13 @@ class AwsTarget:
     @cached_property
     def _own_account(self) -> Account:
         return connect(self._home, self._credentials)
+
+    @property
+    def _ec2_by_location(self) -> dict[str, EC2Client]:
+        """EC2 clients by the names of locations, the home region first."""
+        account = self._own_account
+        clients = account.ec2(self._aws.regions).items()
+        return {location_name(Location(account.number, region)): client for region, client in clients}
 
     @cached_property
     def _accounts(self) -> Accounts:

@@ -5,20 +5,20 @@ pointer of its own but "latest", which is the highest number and cannot go back.
 regions, so it moves everywhere or nowhere by itself.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from bakery.clouds.azure import audit, gallery, tagging, versions
+from bakery.clouds.azure import audit, gallery, leftovers, tagging, versions
 from bakery.clouds.azure.names import GalleryVersion, channel_tag, gallery_image
 from bakery.clouds.azure.release import AzureRelease
 from bakery.clouds.azure.session import AzureSession, connect
 from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding, gone_error
-from bakery.host.errors import NotFoundError
+from bakery.clouds.target import Finding, Listing, Resource, gone_error
+from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
@@ -112,6 +112,14 @@ class AzureTarget:
         """Remove the channel's tag in each gallery where it holds one of the versions."""
         for address in map(GalleryVersion.parse, chain.from_iterable(values.values())):
             tagging.remove(self._azure_session, address.image_id, {channel_tag(channel): address.version})
+
+    def list_resources(self, image: str, arch: str) -> Listing:
+        """The versions, uploads and resource groups of an image."""
+        return leftovers.list_resources(self._azure_session, self._azure, image, arch)
+
+    def remove_resources(self, resources: Sequence[Resource]) -> Mapping[Resource, BakeryError]:
+        """Remove resources one by one."""
+        return leftovers.remove_resources(self._azure_session, resources)
 
     @cached_property
     def _azure_session(self) -> AzureSession:

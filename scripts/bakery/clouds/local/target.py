@@ -3,11 +3,12 @@
 import fcntl
 import shutil
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bakery.clouds.target import Finding, Use, gone_error
+from bakery.clouds.local import leftovers
+from bakery.clouds.target import Finding, Listing, Resource, Use, gone_error
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Reporter, report_step
@@ -120,9 +121,17 @@ class LocalTarget:
         if pointer and pointer.value in values.get(HERE, ()):
             self._channel_link(of, channel).unlink(missing_ok=True)
 
+    def list_resources(self, image: str, arch: str) -> Listing:
+        """The files of an image, and unfinished ones."""
+        return Listing({str(self._store): leftovers.list_files(self._store, image, arch)}, {})
+
+    def remove_resources(self, resources: Sequence[Resource]) -> Mapping[Resource, BakeryError]:
+        """Remove files that were listed."""
+        return leftovers.remove_files(self._store, resources)
+
     def _add_disk(self, disk: Path, target: Path, artifact: Artifact) -> None:
         """Store a copy that has the artifact's bytes, whatever has become of `disk` since it was tested."""
-        with files.scratch(self._store, "disk") as folder:
+        with files.scratch(self._store, leftovers.DRAFT) as folder:
             draft = folder / target.name
             _copy_disk(disk, draft)
             draft.chmod(READ_ONLY)
@@ -131,7 +140,7 @@ class LocalTarget:
 
     def _disk_paths(self, of: Versioned) -> tuple[Path, Path]:
         disk = self._stored_path(full_name(of))
-        return disk, _checksum_path(disk)
+        return disk, leftovers.checksum_path(disk)
 
     def _channel_link(self, of: Versioned, channel: str) -> Path:
         return self._stored_path(f"{of.image}-{channel}-{of.arch}")
@@ -193,7 +202,7 @@ def _inspect_disk(disk: Path, sha256: str, availability: Availability) -> Findin
     if availability == "removed":
         return _inspect_removed(disk)
     place = _disabled_path if availability == "disabled" else Path
-    beside, hidden = _checksum_path(disk), _disabled_path(disk)
+    beside, hidden = leftovers.checksum_path(disk), _disabled_path(disk)
     try:
         if availability == "disabled" and disk.exists():
             return Finding(str(disk), "incorrect", f"it is not disabled: expected {hidden.name}")
@@ -215,7 +224,7 @@ def _inspect_disk(disk: Path, sha256: str, availability: Availability) -> Findin
 def _inspect_removed(disk: Path) -> Finding:
     names = [
         path.name
-        for visible in (disk, _checksum_path(disk))
+        for visible in (disk, leftovers.checksum_path(disk))
         for path in (visible, _disabled_path(visible))
         if path.exists()
     ]
@@ -231,10 +240,6 @@ def _move(source: Path, target: Path) -> None:
 
 def _disabled_path(path: Path) -> Path:
     return path.with_name(f"{path.name}{DISABLED}")
-
-
-def _checksum_path(disk: Path) -> Path:
-    return disk.with_name(f"{disk.name}.sha256")
 
 
 def _checksum_line(sha256: str, disk: Path) -> bytes:

@@ -1,6 +1,6 @@
 """A content library and its items."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bakery.clouds.vsphere.session import VCenter
@@ -18,6 +18,7 @@ class Item:
     id: str
     name: str
     description: str = ""
+    creation_time: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Library:
                 f"several items are named {name}", where=self.where, hint="remove all but one of them from the library"
             )
         return items[0] if items else None
+
+    def items(self) -> Iterator[Item]:
+        """All items of the library."""
+        for item in self.vcenter.get("list the items", ITEMS, list[str], library_id=self._id):
+            if details := self.by_id(item):
+                yield details
 
     def by_id(self, item_id: str) -> Item | None:
         """An item by its ID."""

@@ -23,6 +23,7 @@ ENVELOPE = (
     '<Body><{method} xmlns="urn:vim25">{arguments}</{method}></Body></Envelope>'
 )
 HEADERS = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": "urn:vim25/6.5"}
+TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 VIM = "{urn:vim25}"  # the namespace of SOAP answers
 TIMEOUT = (10.0, 60.0)  # seconds to connect and to wait for an answer
 UPLOAD_TIMEOUT = (10.0, 600.0)  # vCenter checks a whole file before it answers
@@ -205,7 +206,10 @@ class SoapSession:
         self._http.auth = _leave_unchanged
 
     def call(self, method: str, owner: str, kind: str, arguments: str = "") -> list[ElementTree.Element]:
-        """The values that a method of the object `owner`, of a `kind`, returns; `arguments` are XML."""
+        """The values that a method of the object `owner`, of a `kind`, returns; `arguments` are XML.
+
+        NotFoundError if an object that the call names is gone.
+        """
         body = ENVELOPE.format(method=method, arguments=f'<_this type="{kind}">{escape(owner)}</_this>{arguments}')
         try:
             answer = self._http.post(
@@ -219,7 +223,9 @@ class SoapSession:
         except (OSError, ElementTree.ParseError) as error:  # requests' own errors are of the first kind
             raise OutageError("vCenter's SOAP API does not answer", where=self._server, detail=str(error)) from error
         if fault := root.findtext(".//faultstring"):
-            raise BakeryError(f"vCenter refuses {method}", where=self._server, detail=fault)
+            is_gone = any(element.get(TYPE) == "ManagedObjectNotFound" for element in root.iter())
+            kind_of_error = NotFoundError if is_gone else BakeryError
+            raise kind_of_error(f"vCenter refuses {method}", where=self._server, detail=fault)
         return list(root.iter(f"{VIM}returnval"))
 
 

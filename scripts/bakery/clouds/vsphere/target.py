@@ -1,18 +1,19 @@
 """The vSphere target: one version as an item of a content library, channels as items beside it."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding, Status, gone_error
-from bakery.clouds.vsphere import channels, notes
+from bakery.clouds.target import Finding, Listing, Resource, Status, gone_error
+from bakery.clouds.vsphere import channels, leftovers, notes
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.release import VsphereRelease, refuse_foreign
 from bakery.clouds.vsphere.session import connect
 from bakery.clouds.vsphere.settings import VsphereDistribution
+from bakery.clouds.vsphere.template import log_in
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
@@ -141,6 +142,41 @@ class VsphereTarget:
         for location, sources in values.items():
             with self._open_library(location, of) as library:
                 channels.remove(library, channels.item_name(of, channel), sources)
+
+    def list_resources(self, image: str, arch: str) -> Listing:
+        """The items of an image in the library, and the machines of its builds."""
+        resources: dict[str, Sequence[Resource]] = {}
+        failures: dict[str, BakeryError] = {}
+        server, site = self._vsphere.server, self._vsphere.build
+        library_name, site_name = f"{server}/{self._vsphere.library}", f"{server}/{site.datacenter if site else ''}"
+        try:
+            with connect(server, self._credentials) as vcenter:
+                library = Library(vcenter, self._vsphere.library)
+                resources[library_name] = list(leftovers.list_items(library, image, arch))
+        except BakeryError as error:
+            failures[library_name] = error
+        if site:
+            try:
+                with log_in(server, self._credentials) as session:
+                    resources[site_name] = leftovers.list_build_machines(
+                        session, site_name, site.datacenter, image, arch
+                    )
+            except BakeryError as error:
+                failures[site_name] = error
+        return Listing(resources, failures)
+
+    def remove_resources(self, resources: Sequence[Resource]) -> Mapping[Resource, BakeryError]:
+        """Remove machines, then items."""
+        machines = [resource for resource in resources if resource.kind == "instance"]
+        items = [resource for resource in resources if resource.kind != "instance"]
+        failures: dict[Resource, BakeryError] = {}
+        if machines:
+            with log_in(self._vsphere.server, self._credentials) as session:
+                failures |= leftovers.remove_machines(session, machines)
+        if items:
+            with connect(self._vsphere.server, self._credentials) as vcenter:
+                failures |= leftovers.remove_items(Library(vcenter, self._vsphere.library), items)
+        return failures
 
     @property
     def _location(self) -> Location:

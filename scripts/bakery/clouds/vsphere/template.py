@@ -23,7 +23,7 @@ def find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> Ve
     base, settings = definition.base.of(VsphereBase), definition.distribution.of(VsphereDistribution)
     assert base and base.template and settings and settings.build
     require(credentials, FIELDS, "vCenter")
-    with _log_in(settings.server, credentials) as session:
+    with log_in(settings.server, credentials) as session:
         path = _inventory_path(settings.build.datacenter, base.template)
         machines = session.call(
             "FindByInventoryPath", "SearchIndex", "SearchIndex", f"<inventoryPath>{escape(path)}</inventoryPath>"
@@ -61,7 +61,8 @@ def _read_properties(session: SoapSession, machine: str) -> dict[str, str]:
 
 
 @contextmanager
-def _log_in(server: str, credentials: Mapping[str, str]) -> Iterator[SoapSession]:
+def log_in(server: str, credentials: Mapping[str, str]) -> Iterator[SoapSession]:
+    """A session of the SOAP API until the block ends."""
     session = SoapSession(server)
     login = (
         f"<userName>{escape(credentials['username'])}</userName><password>{escape(credentials['password'])}</password>"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,6 +24,7 @@ from bakery.catalog import moves as journal
 from bakery.catalog.keys import version_numbers
 from bakery.catalog.record import AVAILABILITY, State
 from bakery.engine import channels, lifecycle
+from bakery.engine.moves import Targets
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, BusyError
 from bakery.model.definition import Definitions
@@ -99,7 +101,7 @@ class Release(RuleBasedStateMachine):
         record = self._record(number)
         self.world.kill_at(kill)
         try:
-            lifecycle.change_state(self._session(), self.world.targets, record, state, "")
+            lifecycle.change_state(self._session(), self._targets, record, state, "")
         except Killed:
             pass
         except BakeryError:
@@ -113,7 +115,7 @@ class Release(RuleBasedStateMachine):
     def settle(self, number: int) -> None:
         """The next verb finishes a change of state that was interrupted."""
         self._count()
-        lifecycle.settle(self._session(), self.world.targets, self._record(number))
+        lifecycle.settle(self._session(), self._targets, self._record(number))
 
     @rule(place=st.sampled_from(FEW))
     def refuse(self, place: object) -> None:
@@ -160,6 +162,10 @@ class Release(RuleBasedStateMachine):
                 assert actual == AVAILABILITY[record.state]
             if move is None or move.state != "begun":
                 assert record.state == "complete" or version not in used
+
+    @property
+    def _targets(self) -> Targets:
+        return cast(Targets, self.world.targets)
 
     def _session(self) -> Session:
         return Session(Project(Path(), Path(), Path()), Definitions({}, {}), self.world.catalog)

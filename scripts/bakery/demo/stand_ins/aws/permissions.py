@@ -37,6 +37,13 @@ IMAGE_CALLS = {
     *("EnableImageDeprecation", "DisableImageDeprecation", "CreateImageUsageReport", "RestoreImageFromRecycleBin"),
     *("EnableImageDeregistrationProtection", "DisableImageDeregistrationProtection"),
 }
+# What removes a resource of the account: its kind in ARNs, and the parameter that names it.
+REMOVALS = {
+    "TerminateInstances": ("instance", "InstanceIds"),
+    "DeleteSecurityGroup": ("security-group", "GroupId"),
+    "DeleteVolume": ("volume", "VolumeId"),
+    "DeleteKeyPair": ("key-pair", "KeyName"),
+}
 SNAPSHOT_CALLS = {"ModifySnapshotAttribute", "DeleteSnapshot", "RestoreSnapshotFromRecycleBin"}
 BLOCK_CALLS = {"PutSnapshotBlock", "CompleteSnapshot", "ListSnapshotBlocks", "GetSnapshotBlock"}
 # The rights with which DescribeImageReferences looks for each type of resource, and the service through which it does
@@ -210,6 +217,8 @@ def _ec2_needs(self: BaseResponse, backend: EC2Backend, action: str) -> Iterator
             if not name.startswith(("snap-", "ami-")):
                 raise NotImplementedError(f"rights to tag {name}")
             yield make_need(backend, right, name, tags)
+    elif action in REMOVALS:
+        yield from _removal_needs(self, backend, action)
     else:
         yield Need(right, "*")
     if action == "DescribeImageReferences":
@@ -221,6 +230,18 @@ def _reference_needs(self: BaseResponse) -> Iterator[Need]:
     for kind in {*every, *(entry["ResourceType"] for entry in self._get_param("ResourceTypes", []))}:
         for right in REFERENCES[kind]:
             yield Need(right, "*", THROUGH_IMAGES)
+
+
+def _removal_needs(self: BaseResponse, backend: EC2Backend, action: str) -> Iterator[Need]:
+    """The right to remove each resource that a call names."""
+    kind, parameter = REMOVALS[action]
+    names = self._get_param(parameter)
+    for name in names if isinstance(names, list) else [names]:
+        pair = backend.key_pairs.get(name) if kind == "key-pair" else None
+        tags = backend.describe_tags(filters={"resource-id": [pair.id if pair else name]})
+        traits: Keys = {f"aws:ResourceTag/{tag['key']}": tag["value"] for tag in tags}
+        arn = f"arn:{get_partition(self.region)}:ec2:{self.region}:{self.current_account}:{kind}/{name}"
+        yield Need(f"ec2:{action}", arn, traits)
 
 
 def _copy_needs(self: BaseResponse, action: str) -> Iterator[Need]:

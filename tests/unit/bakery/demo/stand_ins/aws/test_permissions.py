@@ -211,6 +211,39 @@ def test_a_snapshot_stays_without_the_right_to_delete_it(cloud: StandIn, publish
     assert len(cloud.client("ec2", REGION).describe_snapshots(OwnerIds=["self"])["Snapshots"]) == 1
 
 
+def test_the_publisher_removes_what_builds_left_and_no_other_machine(cloud: StandIn, publisher: Publisher) -> None:
+    """Stacks tag their machines with the name of an image, too."""
+    ec2, ours = cloud.client("ec2", REGION), publisher.client("ec2")
+    image = register(cloud, "web-1.0.0-x86_64", REGION)
+    available(cloud, image, REGION)
+
+    def make(more: list[dict[str, str]], name: str) -> tuple[str, str, str]:
+        def tag(kind: str) -> list[dict[str, Any]]:
+            return [{"ResourceType": kind, "Tags": [*TAGS, *more]}]
+
+        started = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=tag("instance"))
+        group = ec2.create_security_group(
+            GroupName=name, Description=name, VpcId=ec2.describe_vpcs()["Vpcs"][0]["VpcId"],
+            TagSpecifications=tag("security-group"),
+        )  # fmt: skip
+        ec2.create_key_pair(KeyName=name, TagSpecifications=tag("key-pair"))
+        return started["Instances"][0]["InstanceId"], group["GroupId"], name
+
+    def remove(instance: str, group: str, pair: str) -> None:
+        ours.terminate_instances(InstanceIds=[instance])
+        ours.delete_security_group(GroupId=group)
+        ours.delete_key_pair(KeyName=pair)
+
+    remove(*make([{"Key": "bakery:purpose", "Value": "build"}], "build"))
+    machine, group, pair = make([], "stack")
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        ours.terminate_instances(InstanceIds=[machine])
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        ours.delete_security_group(GroupId=group)
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        ours.delete_key_pair(KeyName=pair)
+
+
 def test_other_roles_and_users_are_not_checked_nor_a_role_whose_policy_is_taken_back(
     cloud: StandIn, publisher: Publisher
 ) -> None:
