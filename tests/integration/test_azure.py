@@ -7,12 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
-from azure.mgmt.compute.models import GalleryDiskImageSource
+from azure.mgmt.compute.models import GalleryDiskImageSource, GalleryImageVersionSafetyProfile
 from azure.storage.blob import BlobClient
 
 from bakery.bake import packer
@@ -57,6 +58,8 @@ WRITES = {
     "GalleryImageVersions_Delete",
     "Tags_UpdateAtScope",
 }
+
+OFFER = 1  # the second write of a new version, which lets "latest" be it
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +242,8 @@ def test_fresh(azure: StandIn, bench: DiskPublisher) -> None:
         "bakery:raw-sha256": artifact.disk.raw_sha256,
     }
     assert found.location == HOME
-    assert _writes(azure) == {"GalleryImages_CreateOrUpdate": 1, "GalleryImageVersions_CreateOrUpdate": 1}
-    assert set(publication.seconds) == {"upload", "create", "replicate"}
+    assert _writes(azure) == {"GalleryImages_CreateOrUpdate": 1, "GalleryImageVersions_CreateOrUpdate": 1 + OFFER}
+    assert set(publication.seconds) == {"upload", "create", "replicate", "offer"}
     shares = [
         event.fraction or 0.0 for event in events if event.kind == "progress" and event.text.startswith("replicas")
     ]
@@ -253,6 +256,20 @@ def test_fresh(azure: StandIn, bench: DiskPublisher) -> None:
         "V2",
         "x64",
     )
+
+
+def test_latest_is_not_a_version_that_a_region_lacks(azure: StandIn, bench: DiskPublisher) -> None:
+    azure.settings(pending_reads=4)
+    seen = set()
+
+    def look(event: Event) -> None:
+        version = _found() if event.text.startswith("replicas") else None
+        if version and not replication.is_complete(version, REGIONS):
+            seen.add(version.publishing_profile.exclude_from_latest)
+
+    bench.publish(report=look)
+    assert seen == {True}
+    assert _found().publishing_profile.exclude_from_latest is False
 
 
 def test_again_writes_nothing(azure: StandIn, bench: DiskPublisher) -> None:
@@ -352,7 +369,7 @@ def test_killed_while_azure_works(azure: StandIn, bench: DiskPublisher) -> None:
     assert replication.state(_found()) == "Creating"
     azure.control("POST", "hurry")
     _assert_whole(bench, bench.publish())
-    assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] == 1
+    assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] == 1 + OFFER
 
 
 def _kill_when(work: Callable[[], object], reached: Callable[[], bool]) -> None:
@@ -375,7 +392,7 @@ def test_two_runs_at_once(azure: StandIn, bench: DiskPublisher) -> None:
         run.join()
     assert 0 in [run.exitcode for run in runs]
     _assert_whole(bench, bench.publish())
-    assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] <= 2
+    assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] <= 2 * (1 + OFFER)
 
 
 def test_another_run_is_done_before_the_upload_ends(
@@ -390,7 +407,7 @@ def test_another_run_is_done_before_the_upload_ends(
 
     monkeypatch.setattr(blobs, "ensure", overtaken)
     _assert_whole(bench, bench.publish())
-    assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] == 1
+    assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] == 1 + OFFER
 
 
 def test_a_version_that_is_being_deleted_is_awaited(azure: StandIn, bench: DiskPublisher) -> None:
@@ -411,7 +428,7 @@ def test_one_region_fails(azure: StandIn, bench: DiskPublisher) -> None:
     assert f"{THIRD}: Failed, 0 %" in caught.value.detail
     azure.settings(failing=[])
     _assert_whole(bench, bench.publish())
-    assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] == 1
+    assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] == 1 + OFFER
     assert _writes(azure)["GalleryImageVersions_Update"] == 1
 
 
@@ -456,6 +473,71 @@ def test_lost_answers_make_nothing_twice(azure: StandIn, bench: DiskPublisher) -
     for operation in ("GalleryImages_CreateOrUpdate", "GalleryImageVersions_Get", "Login"):
         azure.fault(operation, kind="after")
     _assert_whole(bench, bench.publish())
+
+
+def test_a_retired_version_is_out_of_latest_and_has_an_end(azure: StandIn, bench: DiskPublisher) -> None:
+    publication = bench.publish()
+    bench.target().set_availability(publication, "deprecated", silent)
+    profile = _found().publishing_profile
+    assert profile.exclude_from_latest
+    assert profile.end_of_life_date <= datetime.now(UTC)
+    (wrong,) = [finding for finding in bench.target().inspect(publication) if finding.status != "correct"]
+    assert wrong.detail == "it is excluded from latest"
+    bench.target().set_availability(publication, "available", silent)
+    profile = _found().publishing_profile
+    assert (profile.exclude_from_latest, profile.end_of_life_date) == (False, None)
+
+
+def test_azure_may_have_to_keep_a_version_until_its_end_of_life(azure: StandIn, bench: DiskPublisher) -> None:
+    publication = bench.publish()
+    version = _found()
+    version.safety_profile = GalleryImageVersionSafetyProfile(block_deletion_before_end_of_life=True)
+    versions.replace(_session(), GalleryVersion.parse(VERSION_ID), version)
+    with pytest.raises(ConflictError, match=r"version 1\.0\.0 of web-x86_64 must not be deleted before") as caught:
+        bench.target().set_availability(publication, "removed", silent)
+    assert "not set" in caught.value.detail
+    with pytest.raises(BakeryError, match="cannot delete the version"):  # Azure's own word, without ours
+        versions.remove(_session(), GalleryVersion.parse(VERSION_ID))
+    bench.target().set_availability(publication, "deprecated", silent)
+    bench.target().set_availability(publication, "removed", silent)
+    assert _found() is None
+
+
+def test_machines_of_a_version_are_its_uses(azure: StandIn, bench: DiskPublisher) -> None:
+    publication, image = bench.publish(), VERSION_ID.rpartition("/versions/")[0]
+    for machine in (
+        {"name": "pinned", "image": {"id": VERSION_ID.upper()}},
+        {"name": "latest", "image": {"id": image, "exactVersion": "1.0.0"}},
+        {"name": "newer", "image": {"id": image, "exactVersion": "1.0.1"}},
+        {"name": "foreign", "image": {"publisher": "Debian", "offer": "debian-13", "version": "latest"}},
+        {"name": "fleet", "kind": "scale set", "image": {"id": VERSION_ID}},
+        {"name": "rolling", "kind": "scale set", "image": {"id": image}},
+        {"name": "0", "set": "rolling", "image": {"id": image, "exactVersion": "1.0.0"}},
+        {"name": "1", "set": "rolling", "image": {"id": image, "exactVersion": "1.0.1"}},
+    ):
+        azure.control("POST", "machines", machine)
+    uses = [(use.kind, use.name) for use in bench.target().find_uses(publication)]
+    assert uses == [
+        ("virtual machine", "images/pinned"),
+        ("virtual machine", "images/latest"),
+        ("scale set", "images/fleet"),
+        ("virtual machine", "images/rolling/0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "right"),
+    [
+        ("VirtualMachines_ListAll", "virtualMachines/read"),
+        ("VirtualMachineScaleSets_ListAll", "virtualMachineScaleSets/read"),
+    ],
+)
+def test_the_right_to_list_machines_is_named(azure: StandIn, bench: DiskPublisher, operation: str, right: str) -> None:
+    publication = bench.publish()
+    azure.fault(operation, error="AuthorizationFailed", status=403)
+    with pytest.raises(BakeryError, match="the login may not list the") as caught:
+        bench.target().find_uses(publication)
+    assert caught.value.hint.endswith(f"for Microsoft.Compute/{right}")
 
 
 def test_throttling_is_survived(azure: StandIn, bench: DiskPublisher) -> None:

@@ -59,6 +59,8 @@ source "azure-arm" "image" {
     replication_regions  = var.regions
     storage_account_type = "Standard_LRS"
   }
+  # Until the bakery has tested and published the version.
+  shared_gallery_image_version_exclude_from_latest = true
   # Replicas take 90 to 120 minutes at times; Packer's own hour ends while Azure goes on.
   shared_image_gallery_timeout = "3h"
   polling_duration_timeout     = "1h"

@@ -10,7 +10,7 @@ from typing import Any
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from doubles.azure import disks, graph, groups, images, market, tags, tokens, versions
+from doubles.azure import disks, graph, groups, images, machines, market, tags, tokens, versions
 from doubles.azure.faults import Faults, Rule, drop
 from doubles.azure.refusal import Refusal, missing
 from doubles.azure.world import SUBSCRIPTION, Json, Version, World
@@ -24,6 +24,8 @@ VERSION = rf"(?P<version>{IMAGE}/versions/[^/]+)"
 GROUPS = r"/subscriptions/(?P<subscription>[^/]+)/resourcegroups"
 ONE_GROUP = rf"{GROUPS}/(?P<group>[^/]+)"
 DISK = rf"(?P<disk>{GROUP}/providers/Microsoft\.Compute/disks/[^/]+)"
+COMPUTE = r"/subscriptions/(?P<subscription>[^/]+)/providers/Microsoft\.Compute"
+INSTANCES = rf"{GROUP}/providers/Microsoft\.Compute/virtualMachineScaleSets/(?P<set>[^/]+)/virtualMachines"
 TAGS = r"(?P<scope>/subscriptions/(?P<subscription>[^/]+)/.+)/providers/Microsoft\.Resources/tags/default"
 MARKET = (
     r"/subscriptions/(?P<subscription>[^/]+)/providers/Microsoft\.Compute/locations/(?P<location>[^/]+)"
@@ -61,6 +63,9 @@ ROUTES = {
     ("POST", f"{DISK}/endGetAccess"): "Disks_RevokeAccess",
     ("DELETE", DISK): "Disks_Delete",
     ("GET", OPERATION): "Operations_Get",
+    ("GET", f"{COMPUTE}/virtualMachines"): "VirtualMachines_ListAll",
+    ("GET", f"{COMPUTE}/virtualMachineScaleSets"): "VirtualMachineScaleSets_ListAll",
+    ("GET", INSTANCES): "VirtualMachineScaleSetVMs_List",
     ("GET", MARKET): "VirtualMachineImages_List",
     ("GET", TAGS): "Tags_GetAtScope",
     ("PATCH", TAGS): "Tags_UpdateAtScope",
@@ -151,6 +156,12 @@ class StrictAzure:
             case "Disks_Delete":
                 disks.delete(self._world, parts["disk"])
                 return Response(status=204)
+            case "VirtualMachines_ListAll":
+                return _json(machines.list_machines(self._world))
+            case "VirtualMachineScaleSets_ListAll":
+                return _json(machines.list_scale_sets(self._world))
+            case "VirtualMachineScaleSetVMs_List":
+                return _json(machines.list_machines(self._world, parts["set"]))
             case "VirtualMachineImages_List":
                 return _json(market.list_versions(self._world, parts))
             case "Operations_Get":
@@ -191,6 +202,8 @@ class StrictAzure:
                     self._world.market |= {urn.lower(): names for urn, names in request.get_json(force=True).items()}
                 case "POST", "groups":
                     groups.put(self._world, request.get_json(force=True))
+                case "POST", "machines":
+                    machines.put(self._world, request.get_json(force=True))
                 case "POST", "hurry":
                     versions.hurry(self._world)
                 case "POST", "reset":

@@ -48,6 +48,7 @@ def put(world: World, image_id: str, resource_id: str, body: Json) -> tuple[Vers
         _refuse_change(before, body)
         before.body["tags"] = body.get("tags", {})
         _replicate(world, before, _targets(body))
+        _publish(before, body)
         return before, 200
     if body.get("location") not in REGIONS:
         raise invalid(f"there is no location {body.get('location')}")
@@ -64,11 +65,16 @@ def patch(world: World, resource_id: str, body: Json) -> Version:
         found.body["tags"] = body["tags"]
     if "publishingProfile" in body.get("properties", {}):
         _replicate(world, found, _targets({**body, "location": found.body["location"]}))
+        _publish(found, body)
     return found
 
 
 def delete(world: World, resource_id: str) -> Version:
     found = _find(world, resource_id)
+    if found.body["properties"].get("safetyProfile", {}).get("blockDeletionBeforeEndOfLife"):
+        end = found.body["properties"]["publishingProfile"].get("endOfLifeDate")
+        if end is None or datetime.fromisoformat(end) > datetime.now(UTC):
+            raise conflict(f"{found.body['name']} cannot be deleted before its end of life")
     found.provisioning, found.deleting_looks = "Deleting", world.settings.pending_reads
     return found
 
@@ -138,6 +144,7 @@ def _begin(world: World, resource_id: str, body: Json) -> Version:
         content=disks.read_source(body["properties"]["storageProfile"]["osDiskImage"]["source"]["uri"]),
     )
     _replicate(world, found, _targets(body))
+    _publish(found, body)
     found.provisioning = "Creating"
     world.versions[resource_id.lower()] = found
     return found
@@ -157,6 +164,23 @@ def _replicate(world: World, found: Version, targets: list[Json]) -> None:
     published = before.get("publishedDate") or datetime.now(UTC).isoformat()
     found.body["properties"]["publishingProfile"] = {"targetRegions": shown, "publishedDate": published}
     found.provisioning, found.operation = "Updating", str(uuid.uuid4())
+
+
+def _publish(found: Version, body: Json) -> None:
+    """Set the rest of the publishing profile, and the safety profile, to what the request says of them."""
+    properties = body["properties"]
+    profile = properties["publishingProfile"]
+    if not isinstance(profile.get("excludeFromLatest", False), bool):
+        raise invalid("excludeFromLatest is true or false")
+    if end := profile.get("endOfLifeDate"):
+        try:
+            datetime.fromisoformat(end)
+        except ValueError as error:
+            raise invalid(f"endOfLifeDate is a time in ISO 8601: {end}") from error
+    shown = {name: profile[name] for name in ("excludeFromLatest", "endOfLifeDate") if name in profile}
+    found.body["properties"]["publishingProfile"] |= {"excludeFromLatest": False, **shown}
+    if "safetyProfile" in properties:
+        found.body["properties"]["safetyProfile"] = properties["safetyProfile"]
 
 
 def _targets(body: Json) -> list[Json]:

@@ -83,6 +83,8 @@ class World:
     versions: dict[str, Version] = field(default_factory=dict)
     disks: dict[str, ManagedDisk] = field(default_factory=dict)
     groups: dict[str, Json] = field(default_factory=dict)  # by name, with `created`: times of what is in them
+    machines: dict[str, list[Json]] = field(default_factory=dict)  # by scale set; "" for those of none
+    scale_sets: dict[str, Json] = field(default_factory=dict)
     market: dict[str, list[str]] = field(default_factory=dict)  # versions by publisher:offer:sku
     passwords: dict[str, Password] = field(default_factory=dict)  # by key ID
     settings: Settings = field(default_factory=Settings)

@@ -5,7 +5,7 @@ from pathlib import Path
 from azure.mgmt.compute.models import GalleryDiskImageSource, GalleryImageVersion
 from azure.storage.blob import BlobServiceClient
 
-from bakery.clouds.azure import blobs, gallery, replication, tagging, versions
+from bakery.clouds.azure import blobs, gallery, replication, retirement, tagging, versions
 from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.session import AzureSession
 from bakery.clouds.azure.settings import AzureDistribution
@@ -45,11 +45,14 @@ class AzureRelease:
         return version
 
     def complete(self, operation: Operation | None = None) -> GalleryImageVersion:
-        """The existing or pending version, when it is in all regions with the right tags."""
+        """The existing or pending version, when it is in all regions with the right tags, and "latest" may be it."""
         version = versions.find(self._session, self._address)
         if version is None or not replication.is_complete(version, self._azure.regions):
             version = self._replicate_version(operation)
         tagging.repair(self._session, str(self._address), dict(version.tags or {}), self._expected)
+        if retirement.find_fault(version, "available"):
+            with self._phases.phase("offer", "let latest be the version") as report_progress:
+                retirement.bring_to(self._session, self._address, "available", report_progress)
         return version
 
     def _find_usable(self) -> GalleryImageVersion | None:

@@ -63,9 +63,9 @@ def wait(
         if latest is None:
             return True
         statuses = replicas(latest)
-        report_progress(
-            sum(statuses[region].progress or 0 for region in regions if region in statuses) / len(regions) / 100
-        )
+        if regions:
+            progress = sum(statuses[region].progress or 0 for region in regions if region in statuses)
+            report_progress(progress / len(regions) / 100)
         is_everywhere = len(completed_regions(latest, regions)) == len(regions)
         return True if is_final(latest) or (is_everywhere and not to_the_end) else None
 

@@ -11,18 +11,26 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from bakery.clouds.azure import audit, gallery, leftovers, tagging, versions
+from bakery.clouds.azure import audit, gallery, leftovers, retirement, tagging, uses, versions
 from bakery.clouds.azure.names import GalleryVersion, channel_tag, gallery_image
 from bakery.clouds.azure.release import AzureRelease
 from bakery.clouds.azure.session import AzureSession, connect
 from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding, Listing, Resource, gone_error
+from bakery.clouds.target import Finding, Listing, Resource, Use, gone_error
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
+from bakery.model.documents import (
+    Artifact,
+    Availability,
+    ImageLocation,
+    Location,
+    Pointer,
+    Publication,
+    RemoteBuild,
+)
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
@@ -67,8 +75,7 @@ class AzureTarget:
         address, phases = self._version_address(publication), Phases(report, full_name(publication))
         version = versions.find(self._azure_session, address)
         if version is None:
-            message = f"the gallery has no version {address.version} of {address.image}"
-            raise gone_error(message, str(address), publication.image)
+            raise _gone_error(publication, address)
         versions.refuse_foreign(address, version, publication.sha256)
         AzureRelease(self._definition, self._azure_session, address, expected, phases).complete()
         return self._new_publication(publication, address, publication.sha256, phases.seconds)
@@ -76,9 +83,31 @@ class AzureTarget:
     def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
         """Do nothing: the gallery keeps replicas until somebody removes them, and its owner shares it as a whole."""
 
-    def inspect(self, publication: Publication) -> list[Finding]:
-        """Check the version, its tags and its replicas."""
-        return audit.inspect(self._azure_session, publication)
+    def inspect(self, publication: Publication, availability: Availability = "available") -> list[Finding]:
+        """Check the version, its tags, whether it is offered, and its replicas."""
+        return audit.inspect(self._azure_session, publication, availability)
+
+    def find_uses(self, publication: Publication) -> list[Use]:
+        """The machines and scale sets of the gallery's subscription that refer to the version."""
+        return uses.find_uses(self._azure_session, _published_address(publication))
+
+    def set_availability(self, publication: Publication, availability: Availability, report: Reporter) -> None:
+        """Offer a version or end its life. A disabled one is like a deprecated one: Azure keeps nobody from it.
+
+        NotFoundError if a version to be usable is gone.
+        """
+        address, phases = _published_address(publication), Phases(report, full_name(publication))
+        version = versions.find(self._azure_session, address)
+        if version is None:
+            if availability in ("available", "deprecated"):
+                raise _gone_error(publication, address)
+            return
+        versions.refuse_foreign(address, version, publication.sha256)
+        with phases.phase("retire", f"make version {address.version} of {address.image} {availability}") as progress:
+            if availability == "removed":
+                retirement.remove(self._azure_session, address, version)
+            else:
+                retirement.bring_to(self._azure_session, address, availability, progress)
 
     def wanted_locations(self) -> Collection[Location]:
         """The gallery: a tag there holds for all regions."""
@@ -134,6 +163,11 @@ class AzureTarget:
     ) -> Publication:
         locations = tuple(ImageLocation(address.subscription, region, str(address)) for region in self._azure.regions)
         return Publication(of.image, of.arch, of.version, sha256, "azure", locations, seconds=seconds)
+
+
+def _gone_error(publication: Publication, address: GalleryVersion) -> NotFoundError:
+    message = f"the gallery has no version {address.version} of {address.image}"
+    return gone_error(message, str(address), publication.image)
 
 
 def _gallery_location(address: GalleryVersion) -> Location:

@@ -45,13 +45,18 @@ def create(
     regions: Sequence[str],
     tags: Tags,
 ) -> Operation:
-    """Have Azure make a version of a VHD, with replicas in all regions. Answers at once."""
+    """Have Azure make a version of a VHD, with replicas in all regions. Answers at once.
+
+    "Latest" does not lead to the version yet: it would in regions that still lack it.
+    """
     version = GalleryImageVersion(
         location=regions[0],
         tags=tags,
         properties=GalleryImageVersionProperties(
             storage_profile=GalleryImageVersionStorageProfile(os_disk_image=GalleryOSDiskImage(source=source)),
-            publishing_profile=_publishing_profile(regions),
+            publishing_profile=GalleryImageVersionPublishingProfile(
+                target_regions=_target_regions(regions), exclude_from_latest=True
+            ),
         ),
     )
     with explain_errors("make the version", str(address)):
@@ -64,16 +69,29 @@ def extend(
     session: AzureSession, address: GalleryVersion, version: GalleryImageVersion, regions: Sequence[str]
 ) -> Operation:
     """Have Azure make replicas in all of `regions`; existing ones stay, and failed ones are tried again."""
+    profile = version.publishing_profile
     update = GalleryImageVersionUpdate(
         properties=GalleryImageVersionProperties(
             storage_profile=version.storage_profile,
-            publishing_profile=_publishing_profile(regions),
+            publishing_profile=GalleryImageVersionPublishingProfile(
+                target_regions=_target_regions(regions),
+                exclude_from_latest=profile.exclude_from_latest if profile else None,
+                end_of_life_date=profile.end_of_life_date if profile else None,
+            ),
         )
     )
     with explain_errors("replicate the version", str(address)):
         return session.compute.gallery_image_versions.begin_update(
             *_name_parts(address), update, polling_interval=PAUSE
         )
+
+
+def replace(session: AzureSession, address: GalleryVersion, version: GalleryImageVersion) -> None:
+    """Write a version with changed properties, as the Azure CLI updates one, and wait until Azure has done it."""
+    with explain_errors("change the version", str(address)):
+        session.compute.gallery_image_versions.begin_create_or_update(
+            *_name_parts(address), version, polling_interval=PAUSE
+        ).result()
 
 
 def remove(session: AzureSession, address: GalleryVersion) -> None:
@@ -130,9 +148,8 @@ def refuse_foreign(
     )
 
 
-def _publishing_profile(regions: Iterable[str]) -> GalleryImageVersionPublishingProfile:
-    targets = [TargetRegion(name=region, regional_replica_count=1, storage_account_type=STORAGE) for region in regions]
-    return GalleryImageVersionPublishingProfile(target_regions=targets)
+def _target_regions(regions: Iterable[str]) -> list[TargetRegion]:
+    return [TargetRegion(name=region, regional_replica_count=1, storage_account_type=STORAGE) for region in regions]
 
 
 def _name_parts(address: GalleryVersion) -> tuple[str, str, str, str]:

@@ -77,7 +77,10 @@ class LocalTarget:
         A deprecated version stays as it is. NotFoundError if the store has lost the disk of a version to be usable.
         """
         disk, checksum = self._disk_paths(publication)
-        with report_step(report, "retire", full_name(publication), f"{availability} in {self._store}"):
+        with (
+            report_step(report, "retire", full_name(publication), f"{availability} in {self._store}"),
+            files.explain_refusals(self._store),
+        ):
             match availability:
                 case "available" | "deprecated":
                     _move(_disabled_path(checksum), checksum)

@@ -14,6 +14,13 @@ def write(description: str, tags: Tags) -> str:
     return "\n".join([" ".join(description.split()), "", *lines])
 
 
+def replace_tag(notes: str, key: str, value: str) -> str:
+    """The notes with another value of one tag, or without the tag if the value is empty."""
+    description, _, _ = notes.partition("\n\n")
+    rest = {name: text for name, text in read(notes).items() if name != key}
+    return write(description, rest | ({key: value} if value else {}))
+
+
 def read(notes: str) -> Tags:
     """The tags of an item; none if the bakery did not write the notes."""
     _, _, lines = notes.partition("\n\n")

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding, Listing, Resource, Status, gone_error
-from bakery.clouds.vsphere import channels, leftovers, notes
+from bakery.clouds.target import Finding, Listing, Resource, Status, Use, gone_error
+from bakery.clouds.vsphere import channels, leftovers, notes, retirement
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.release import VsphereRelease, refuse_foreign
 from bakery.clouds.vsphere.session import connect
@@ -18,7 +18,15 @@ from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
+from bakery.model.documents import (
+    Artifact,
+    Availability,
+    ImageLocation,
+    Location,
+    Pointer,
+    Publication,
+    RemoteBuild,
+)
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
@@ -92,15 +100,41 @@ class VsphereTarget:
     def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
         """Do nothing: whoever may read a library may use all of its items."""
 
-    def inspect(self, publication: Publication) -> list[Finding]:
+    def inspect(self, publication: Publication, availability: Availability = "available") -> list[Finding]:
         """Check the name, notes and files of the publication's item."""
         location = publication.locations[0]
         label = f"{location.account}/{location.region} {location.id}"
         try:
             with self._open_library(location.location, publication) as library:
-                return [Finding(label, *_inspect_item(library, library.by_id(location.id), publication))]
+                item = library.by_id(location.id)
+                return [Finding(label, *_inspect_item(library, item, publication, availability))]
         except BakeryError as error:
             return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
+
+    def find_uses(self, publication: Publication) -> list[Use]:
+        """None: machines are clones.
+
+        Since vSphere 7.0 a machine may name the item that it came from (`contentLibItemInfo`). Consumers deploy the
+        channel's item, though, whose ID is another one and is gone after the next move.
+        """
+        return []
+
+    def set_availability(self, publication: Publication, availability: Availability, report: Reporter) -> None:
+        """Say it in the notes of the item; rename a disabled one, and remove a removed one.
+
+        NotFoundError if a version to be usable is gone.
+        """
+        location = publication.locations[0]
+        with (
+            report_step(report, "retire", full_name(publication), f"{availability} in {location.region}"),
+            self._open_library(location.location, publication) as library,
+        ):
+            item = library.by_id(location.id)
+            if item is not None:
+                refuse_foreign(library, item, publication.sha256)
+                retirement.bring_to(library, item, publication, availability)
+            elif availability in ("available", "deprecated"):
+                raise gone_error(f"the library has no item {location.id}", library.where, publication.image)
 
     def wanted_locations(self) -> Collection[Location]:
         """The library."""
@@ -210,12 +244,14 @@ def _channel_tags(publication: Publication, channel: str) -> tags.Tags:
     return {**tags.of_publication(publication), channels.CHANNEL: channel}
 
 
-def _inspect_item(library: Library, item: Item | None, publication: Publication) -> tuple[Status, str]:
+def _inspect_item(
+    library: Library, item: Item | None, publication: Publication, availability: Availability
+) -> tuple[Status, str]:
+    if availability == "removed":
+        return ("unexpected", f"{item.name} is not removed") if item else ("correct", "")
     if item is None:
         return "missing", "no such item"
-    actual = {**notes.read(item.description), "Name": item.name}
-    wrong = tags.wrong(actual, tags.of_publication(publication))
-    differences = [f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
+    differences = retirement.list_differences(item, publication, availability)
     if defect := library.find_defect(item):
         differences.append(defect)
     return ("incorrect", "; ".join(differences)) if differences else ("correct", "")

@@ -25,7 +25,7 @@ def _findings(monkeypatch: pytest.MonkeyPatch, found: object) -> list[tuple[str,
         return found
 
     monkeypatch.setattr(versions, "find", find)
-    told = audit.inspect(SESSION, PUBLICATION)
+    told = audit.inspect(SESSION, PUBLICATION, "available")
     return [(finding.location.replace(ID, "ID"), finding.status, finding.detail) for finding in told]
 
 
@@ -33,9 +33,11 @@ def test_each_region_and_the_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     summary = [{"region": "West Europe", "state": "Completed"}, {"region": "East US", "state": "Failed"}]
     have = tags.of_publication(PUBLICATION) | {"bakery:version": "1.0.4"}
     properties = {"provisioningState": "Failed", "replicationStatus": {"summary": summary}}
+    properties["publishingProfile"] = {"excludeFromLatest": True}
     found = GalleryImageVersion({"location": "westeurope", "tags": have, "properties": properties})
     assert _findings(monkeypatch, found) == [
         ("ID tags", "incorrect", "bakery:version is 1.0.4, expected 1.0.3"),
+        ("ID available", "incorrect", "it is excluded from latest"),
         ("westeurope ID", "correct", ""),
         ("eastus ID", "incorrect", "the replica is Failed, expected Completed"),
         ("northeurope ID", "missing", "no replica"),

@@ -133,7 +133,9 @@ def test_a_disabled_version_is_out_of_sight_until_it_is_available_again(
 ) -> None:
     publication = target.publish(artifact, disk, silent)
     names = sorted(path.name for path in stored.parent.iterdir())
-    for availability, statuses in (("deprecated", USABLE), ("disabled", HIDDEN), ("available", USABLE)):
+    steps: tuple[tuple[Availability, object], ...]
+    steps = (("deprecated", USABLE), ("disabled", HIDDEN), ("available", USABLE))
+    for availability, statuses in steps:
         for _ in range(2):
             target.set_availability(publication, availability, silent)
             assert _statuses(target, publication) == statuses
@@ -177,7 +179,8 @@ def test_a_kill_between_two_steps_is_repaired(
     publication = target.publish(artifact, disk, silent)
     if availability == "available":
         target.set_availability(publication, "disabled", silent)
-    step, done = ("unlink" if availability == "removed" else "replace"), []
+    done: list[Path] = []
+    step = "unlink" if availability == "removed" else "replace"
     act = getattr(Path, step)
 
     def act_once(path: Path, *arguments: Any, **options: Any) -> Any:
