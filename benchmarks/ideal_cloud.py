@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -74,7 +75,7 @@ class IdealCloud:
     def _AssumeRole(self, scope: Scope, request: Request) -> Any:
         account = request["RoleArn"].split(":")[4]
         keys = {"AccessKeyId": f"role-{account}", "SecretAccessKey": "secret", "SessionToken": "token"}
-        return {"Credentials": {**keys, "Expiration": "2099-01-01T00:00:00Z"}}
+        return {"Credentials": {**keys, "Expiration": datetime.now(UTC) + timedelta(hours=1)}}
 
     def _DescribeSnapshots(self, scope: Scope, request: Request) -> Any:
         snapshots = self._snapshots.get(scope[1], {})
@@ -104,9 +105,7 @@ class IdealCloud:
     def _DescribeImages(self, scope: Scope, request: Request) -> Any:
         [query] = request["Filters"]
         field = {"name": "Name", "image-id": "ImageId"}[query["Name"]]
-        images = [
-            image for image in self._images.get(scope[1], {}).values() if image[field] in query["Values"]
-        ]
+        images = [image for image in self._images.get(scope[1], {}).values() if image[field] in query["Values"]]
         return {"Images": [{**image, "State": self._state(image["ImageId"])} for image in images]}
 
     def _DescribeSnapshotAttribute(self, scope: Scope, request: Request) -> Any:

@@ -1,7 +1,7 @@
 """A release to up to 400 places of AWS, against the least one that has each kind of step: wall time and calls.
 
-A place is an account in a region. The cloud is ideal and in this process, so the seconds are those that calls wait for each
-other, the pauses of the bakery, and its own CPU time.
+A place is an account in a region. The cloud is ideal and in this process, so the seconds are those that calls wait for
+each other, the pauses of the bakery, and its own CPU time.
 """
 
 import os
@@ -34,8 +34,8 @@ STEPS = ("publish", "publish again", "promote")
 # fmt: off
 REGIONS = (
     "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "eu-south-1", "us-east-1", "us-east-2",
-    "us-west-1", "us-west-2", "ca-central-1", "sa-east-1", "ap-east-1", "ap-south-1", "ap-northeast-1", "ap-northeast-2",
-    "ap-northeast-3", "ap-southeast-1", "ap-southeast-2", "af-south-1",
+    "us-west-1", "us-west-2", "ca-central-1", "sa-east-1", "ap-east-1", "ap-south-1", "ap-northeast-1",
+    "ap-northeast-2", "ap-northeast-3", "ap-southeast-1", "ap-southeast-2", "af-south-1",
 )
 # fmt: on
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "own", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
