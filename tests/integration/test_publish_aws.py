@@ -22,6 +22,7 @@ from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.clouds.target import Target
 from bakery.engine import channels
+from bakery.engine.moves import compare_pointers
 from bakery.engine.publish import publish
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, ExitCode, NotFoundError, PartialError, UsageError
@@ -607,6 +608,51 @@ def test_channels(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     assert steps == ["1.0.0", "1.0.1", "1.0.0"]
 
 
+def test_a_text_parameter_of_a_channel(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
+    """It is named with the way out, which replaces it, also after a run that was killed while it did so."""
+    catalog = Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
+    publication = bench.publish()
+    record = _record(catalog, publication)
+    ssm = aws.client("ssm", THIRD, CONSUMER)
+    ssm.put_parameter(Name=CHANNEL, Value="ami-1", Type="String")
+    channel = open_channel(catalog, {"aws": bench.target()}, "stable")
+    with pytest.raises(ConflictError) as caught:
+        channels.promote(channel, record, "", is_new=True)
+    assert f"{CONSUMER}/{THIRD}: {CHANNEL} is ami-1 (data type text), expected none" in caught.value.detail
+    assert "bakery promote web VERSION stable --overwrite" in caught.value.hint
+    assert _pointers(aws, CHANNEL) == {(CONSUMER, THIRD): "ami-1"}
+
+    child = multiprocessing.get_context("fork").Process(
+        target=channels.promote, args=(channel, record, ""), kwargs={"is_new": True, "overwrite": True}
+    )
+    aws.fault("ssm", "PutParameter", region=THIRD, account=CONSUMER, kind="slow", seconds=5)
+    child.start()
+    while "PutParameter" not in aws.actions():
+        assert child.is_alive()
+    child.kill()
+    child.join()
+    channels.promote(channel, record, "", is_new=True, overwrite=True)
+    assert _pointers(aws, CHANNEL) == _values(publication)
+    [parameter] = ssm.get_parameters(Names=[CHANNEL])["Parameters"]
+    assert parameter["DataType"] == "aws:ec2:image"
+
+
+def test_an_audit_repairs_a_text_parameter_of_a_channel(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
+    catalog = Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
+    publication = bench.publish()
+    channel = open_channel(catalog, {"aws": bench.target()}, "stable")
+    channels.promote(channel, _record(catalog, publication), "", is_new=True)
+    ssm = aws.client("ssm", SECOND)
+    ssm.delete_parameter(Name=CHANNEL)
+    ssm.put_parameter(Name=CHANNEL, Value=_values(publication)[HOME_ACCOUNT, SECOND], Type="String")
+    [wrong] = [finding for _, finding in compare_pointers(channel) if finding.status != "correct"]
+    assert (wrong.location, wrong.status) == (f"{HOME_ACCOUNT}/{SECOND}", "incorrect")
+    assert "(data type text)" in wrong.detail
+    channels.restore(channel)
+    assert all(finding.status == "correct" for _, finding in compare_pointers(channel))
+    assert _pointers(aws, CHANNEL) == _values(publication)
+
+
 def test_a_version_that_lost_an_image_is_not_promoted(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     catalog = Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
     publication = bench.publish()
@@ -762,12 +808,10 @@ class TestSessions:
 
         def pass_an_hour() -> None:
             aws.settings(clock_ahead=3700)
-            sessions[0]._expiry_time -= timedelta(seconds=3700)
+            cast(Any, sessions[0])._expiry_time -= timedelta(seconds=3700)
 
         monkeypatch.setattr(RoleCredentials, "__init__", keep)
-        monkeypatch.setattr(
-            RoleCredentials, "_renew_ended", lambda self, response, **_: _note_errors(refused, response)
-        )
+        monkeypatch.setattr(RoleCredentials, "_renew_ended", lambda _, response, **__: _note_errors(refused, response))
         _before(monkeypatch, copies, "finish", _once(pass_an_hour))
         publication = bench.publish()
         assert aws.actions().count("AssumeRole") == 2
