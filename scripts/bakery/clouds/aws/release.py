@@ -104,6 +104,8 @@ class AwsRelease:
                 with lock:
                     finished.append(name)
                     report_progress(len(finished) / len(self._regions))
+                    count = f"{len(finished)} of {count_of(len(self._regions), 'region')}"
+                    self._phases.note(f"{result['ImageId']} in {name}, {count}")
                 return result, failures
 
             results, failures = try_all({name: name for name in self._regions}, finish_region)
