@@ -33,7 +33,7 @@ REGIONS = (
 # fmt: on
 HOME = REGIONS[0]
 CONSUMERS = tuple(f"{200_000_000_000 + number}" for number in range(4))
-POINTS = 100  # of about 950, in about 10 min of an idle machine
+POINTS = 100  # of about 1,200, in about 10 min of an idle machine
 
 
 @pytest.fixture
