@@ -14,12 +14,13 @@ import contents
 import lookup
 import patches
 import plan
+import release
 import secret_search
 import synth
 import validate
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("plan", "patches", "validate", "synth", "contents", "secrets", "lookup", "catalog", "bakes")
+PARTS = ("plan", "patches", "validate", "synth", "contents", "secrets", "lookup", "catalog", "release", "bakes")
 
 
 def main() -> None:
@@ -83,6 +84,8 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             yield from _lookups(folder)
         case "catalog":
             yield from _catalog(catalog_scale.measure(folder))
+        case "release":
+            yield from _releases(release.measure(folder))
         case "bakes":
             yield from _bakes(bakes.measure(folder))
 
@@ -142,6 +145,31 @@ def _catalog(found: catalog_scale.Scale) -> Iterator[str]:
         ("a listing of all versions", found.all),
     ):
         yield _note(name, f"{one.seconds:.1f} s, {one.requests:,} requests")
+
+
+def _releases(found: release.Releases) -> Iterator[str]:
+    regions, accounts = release.PLACES
+    places = f"{regions * accounts} places ({regions} regions, {accounts} accounts)"
+    call = f"{release.DELAY} s a call"
+    groups = (("", found.quick), (f", copies take {release.COPY_SECONDS:.0f} s", found.slow))
+    for (note, group), step in [(each, step) for each in groups for step in release.STEPS]:
+        many, least = group[release.PLACES], group[release.LEAST]
+        ratio = many.seconds[step] / least.seconds[step]
+        text = f"{ratio:.2f} ({many.seconds[step]:.1f} of {least.seconds[step]:.1f} s, {many.cpu[step]:.1f} CPU s)"
+        if not note or step == "publish":
+            yield _row(f"{step} to {places}, {call}{note}, over the slowest single place", "≤ 1.2", text, ratio <= 1.2)
+    for step in release.STEPS:
+        many = found.quick[release.PLACES]
+        serial = many.calls[step] * release.DELAY
+        text = f"{many.seconds[step] / serial:.2f} ({many.seconds[step]:.1f} of {serial:.0f} s)"
+        yield _note(f"{step} to {places}, {call}, over one call after another", text)
+    for step in release.STEPS:
+        counts = (
+            f"{each.calls[step] / (shape[0] * shape[1]):.1f} of {shape[0] * shape[1]}"
+            for shape, each in found.quick.items()
+            if shape in release.SHAPES
+        )
+        yield _note(f"{step}, calls per place", ", ".join(counts))
 
 
 def _bakes(found: bakes.Bakes) -> Iterator[str]:

@@ -3,24 +3,29 @@
 import multiprocessing
 import os
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from botocore.config import Config
 
 from bakery.catalog import Catalog, Record, open_store
-from bakery.clouds.aws import calls, images, parameters, session, snapshots
+from bakery.clouds.aws import calls, copies, images, parameters, session, snapshots
+from bakery.clouds.aws.roles import RoleCredentials
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.clouds.target import Target
 from bakery.engine import channels
+from bakery.engine.moves import compare_pointers
 from bakery.engine.publish import publish
 from bakery.host import process
-from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError, UsageError
+from bakery.host.errors import BakeryError, ConflictError, ExitCode, NotFoundError, PartialError, UsageError
 from bakery.host.events import silent
 from bakery.machine import disk_image, qemu
 from bakery.model import documents, tags
@@ -223,7 +228,7 @@ def test_fresh(aws: StandIn, bench: DiskPublisher) -> None:
     assert "CreateTags" not in aws.actions()  # tagged by the calls that made them
     assert aws.actions().count("PutSnapshotBlock") == DATA // snapshots.BLOCK  # neither holes nor zeros
     assert {pointer.number for pointer in publication.pointers} == {1}
-    assert set(publication.seconds) == {"upload", "register", "copy", "share", "parameters"}
+    assert set(publication.seconds) == {"upload", "register", "regions"}
 
 
 def test_the_snapshot_holds_the_disk(aws: StandIn, bench: DiskPublisher, disks: list[Disk]) -> None:
@@ -338,10 +343,10 @@ def test_a_failed_copy_is_made_again_once(aws: StandIn, bench: DiskPublisher, mo
 
 def test_copies_that_keep_failing(aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     _before(monkeypatch, snapshots, "remove_unused", lambda: aws.settings(image_outcome="failed"))
-    with pytest.raises(BakeryError) as caught:
+    with pytest.raises(PartialError) as caught:
         bench.publish()
-    assert f"cannot copy the image in {SECOND}, {THIRD}" in caught.value.message
-    assert not _pointers(aws, PARAMETER)
+    assert caught.value.message == f"cannot publish in {SECOND}, {THIRD}; done in {HOME}"
+    assert {region for _, region in _pointers(aws, PARAMETER)} == {HOME}
     monkeypatch.undo()
 
 
@@ -349,11 +354,58 @@ def test_one_region_down_keeps_the_others(aws: StandIn, bench: DiskPublisher) ->
     aws.fault("ec2", "CopyImage", region=THIRD, error="UnauthorizedOperation", status=403)
     with pytest.raises(PartialError) as caught:
         bench.publish()
-    assert THIRD in caught.value.message
-    assert f"done in {SECOND}" in caught.value.message
-    assert not _pointers(aws, PARAMETER)
+    assert caught.value.message == f"cannot publish in {THIRD}; done in {HOME}, {SECOND}"
+    assert {region for _, region in _pointers(aws, PARAMETER)} == {HOME, SECOND}
     _assert_whole(aws, bench.publish())
     assert aws.actions().count("CopyImage") == 3
+
+
+def test_a_copy_that_never_ends_keeps_the_others(
+    aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = copies.Copy.look
+    monkeypatch.setattr(copies, "COPY_SECONDS", 1.0)
+    monkeypatch.setattr(copies.Copy, "look", lambda self: None if self.region == THIRD else look(self))
+    with pytest.raises(PartialError) as caught:
+        bench.publish()
+    assert caught.value.message == f"cannot publish in {THIRD}; done in {HOME}, {SECOND}"
+    assert "the copy is not available after" in caught.value.detail
+    assert caught.value.exit_code == ExitCode.PARTIAL
+    monkeypatch.setattr(copies.Copy, "look", look)
+    monkeypatch.setattr(copies, "COPY_SECONDS", 60.0)
+    _assert_whole(aws, bench.publish())
+
+
+def test_a_region_that_never_answers_keeps_the_others(
+    aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its images nor its parameters; the calls end when their time is up."""
+    patient = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=0.5)
+    monkeypatch.setattr(session, "CONFIG", calls.CONFIG.merge(patient))
+    for service, action in (("ec2", "DescribeImages"), ("ssm", "GetParameters")):
+        aws.fault(service, action, region=THIRD, kind="slow", seconds=60, times=1000)
+    with pytest.raises(PartialError) as caught:
+        bench.publish()
+    assert caught.value.message == f"cannot publish in {THIRD}; done in {HOME}, {SECOND}"
+    assert caught.value.exit_code == ExitCode.PARTIAL
+    aws.control("DELETE", "faults")
+    monkeypatch.setattr(session, "CONFIG", calls.CONFIG)
+    _assert_whole(aws, bench.publish())
+
+
+def test_an_account_that_denies_keeps_the_others(aws: StandIn, bench: DiskPublisher) -> None:
+    """Its images are shared with it, as the definition says, and its parameters follow when it lets us in."""
+    bench.definition = _definition(accounts=(CONSUMER, "310987654321"))
+    aws.fault("sts", "AssumeRole", account=HOME_ACCOUNT, error="AccessDenied", status=403)
+    with pytest.raises(PartialError) as caught:
+        bench.publish()
+    [denied] = {CONSUMER, "310987654321"} & set(caught.value.message.replace(";", " ").split())
+    assert caught.value.message == f"cannot publish in {denied}; done in {', '.join(REGIONS)}"
+    assert f"create the role bakery-publisher in account {denied}" in caught.value.detail
+    assert caught.value.exit_code == ExitCode.PARTIAL
+    pointers = bench.publish().pointers
+    assert len(pointers) == 3 * len(REGIONS)
+    assert {pointer.number for pointer in pointers} == {1}
 
 
 def test_an_image_that_failed_to_register_is_made_anew(aws: StandIn, bench: DiskPublisher) -> None:
@@ -408,9 +460,13 @@ def test_a_parameter_of_another_image_is_never_overwritten(aws: StandIn, bench: 
     ssm = aws.client("ssm", HOME)
     typed = {"Type": "String", "DataType": "aws:ec2:image"}
     ssm.put_parameter(Name=PARAMETER, Value=location.id, **typed)
-    with pytest.raises(ConflictError, match="belongs to another image"):
+    with pytest.raises(PartialError) as caught:
         bench.publish("1.0.0")
-    assert _pointers(aws, PARAMETER) == {(HOME_ACCOUNT, HOME): location.id}
+    assert caught.value.message == f"cannot publish in {HOME_ACCOUNT}/{HOME}; done in {SECOND}, {THIRD}"
+    assert "belongs to another image" in caught.value.detail
+    pointers = _pointers(aws, PARAMETER)
+    assert pointers.pop((HOME_ACCOUNT, HOME)) == location.id
+    assert len(pointers) == len(ACCOUNTS) * len(REGIONS) - 1
 
 
 def test_an_image_of_somebody_else_is_never_touched(aws: StandIn, bench: DiskPublisher) -> None:
@@ -552,6 +608,51 @@ def test_channels(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     assert steps == ["1.0.0", "1.0.1", "1.0.0"]
 
 
+def test_a_text_parameter_of_a_channel(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
+    """It is named with the way out, which replaces it, also after a run that was killed while it did so."""
+    catalog = Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
+    publication = bench.publish()
+    record = _record(catalog, publication)
+    ssm = aws.client("ssm", THIRD, CONSUMER)
+    ssm.put_parameter(Name=CHANNEL, Value="ami-1", Type="String")
+    channel = open_channel(catalog, {"aws": bench.target()}, "stable")
+    with pytest.raises(ConflictError) as caught:
+        channels.promote(channel, record, "", is_new=True)
+    assert f"{CONSUMER}/{THIRD}: {CHANNEL} is ami-1 (data type text), expected none" in caught.value.detail
+    assert "bakery promote web VERSION stable --overwrite" in caught.value.hint
+    assert _pointers(aws, CHANNEL) == {(CONSUMER, THIRD): "ami-1"}
+
+    child = multiprocessing.get_context("fork").Process(
+        target=channels.promote, args=(channel, record, ""), kwargs={"is_new": True, "overwrite": True}
+    )
+    aws.fault("ssm", "PutParameter", region=THIRD, account=CONSUMER, kind="slow", seconds=5)
+    child.start()
+    while "PutParameter" not in aws.actions():
+        assert child.is_alive()
+    child.kill()
+    child.join()
+    channels.promote(channel, record, "", is_new=True, overwrite=True)
+    assert _pointers(aws, CHANNEL) == _values(publication)
+    [parameter] = ssm.get_parameters(Names=[CHANNEL])["Parameters"]
+    assert parameter["DataType"] == "aws:ec2:image"
+
+
+def test_an_audit_repairs_a_text_parameter_of_a_channel(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
+    catalog = Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
+    publication = bench.publish()
+    channel = open_channel(catalog, {"aws": bench.target()}, "stable")
+    channels.promote(channel, _record(catalog, publication), "", is_new=True)
+    ssm = aws.client("ssm", SECOND)
+    ssm.delete_parameter(Name=CHANNEL)
+    ssm.put_parameter(Name=CHANNEL, Value=_values(publication)[HOME_ACCOUNT, SECOND], Type="String")
+    [wrong] = [finding for _, finding in compare_pointers(channel) if finding.status != "correct"]
+    assert (wrong.location, wrong.status) == (f"{HOME_ACCOUNT}/{SECOND}", "incorrect")
+    assert "(data type text)" in wrong.detail
+    channels.restore(channel)
+    assert all(finding.status == "correct" for _, finding in compare_pointers(channel))
+    assert _pointers(aws, CHANNEL) == _values(publication)
+
+
 def test_a_version_that_lost_an_image_is_not_promoted(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     catalog = Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
     publication = bench.publish()
@@ -662,18 +763,81 @@ class TestDistribution:
                 assert answer["CreateVolumePermissions"] == []
 
 
-def test_a_role_is_assumed_once_in_half_an_hour(
-    aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publication, target = bench.publish(), bench.target()
-    locations = [location.location for location in publication.locations]
-    before = aws.actions().count("AssumeRole")
-    for _ in range(3):
-        target.inspect(publication)
-        target.read_channel(publication, "stable", locations)
-    assert aws.actions().count("AssumeRole") == before + 1
-    monkeypatch.setattr(session, "SESSION_SECONDS", 0.0)
-    fresh = bench.target()
-    for _ in range(2):
-        fresh.read_channel(publication, "stable", locations)
-    assert aws.actions().count("AssumeRole") == before + 3
+def _once(act: Callable[[], None]) -> Callable[[], None]:
+    """Does it when the first thread comes by; the others wait for that."""
+    lock = threading.Lock()
+    acts = [act]
+
+    def act_once() -> None:
+        with lock:
+            if acts:
+                acts.pop()()
+
+    return act_once
+
+
+def _note_errors(errors: list[object], response: Any) -> None:
+    """Keeps the errors that AWS answered."""
+    if response and "Error" in response[1]:
+        errors.append(response[1]["Error"])
+
+
+class TestSessions:
+    """Sessions of roles last an hour."""
+
+    def test_a_role_is_assumed_once(self, aws: StandIn, bench: DiskPublisher) -> None:
+        publication, target = bench.publish(), bench.target()
+        locations = [location.location for location in publication.locations]
+        before = aws.actions().count("AssumeRole")
+        for _ in range(3):
+            target.inspect(publication)
+            target.read_channel(publication, "stable", locations)
+        assert aws.actions().count("AssumeRole") == before + 1
+
+    def test_it_is_renewed_before_its_end(
+        self, aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Copies that take longer than it lasts: the parameters are written in a new one, and no call is refused."""
+        sessions: list[RoleCredentials] = []
+        refused: list[object] = []
+        log_in = RoleCredentials.__init__
+
+        def keep(self: RoleCredentials, assume: Callable[[], dict[str, str]]) -> None:
+            log_in(self, assume)
+            sessions.append(self)
+
+        def pass_an_hour() -> None:
+            aws.settings(clock_ahead=3700)
+            cast(Any, sessions[0])._expiry_time -= timedelta(seconds=3700)
+
+        monkeypatch.setattr(RoleCredentials, "__init__", keep)
+        monkeypatch.setattr(RoleCredentials, "_renew_ended", lambda _, response, **__: _note_errors(refused, response))
+        _before(monkeypatch, copies, "finish", _once(pass_an_hour))
+        publication = bench.publish()
+        assert aws.actions().count("AssumeRole") == 2
+        assert not refused
+        aws.settings(clock_ahead=0)
+        _assert_whole(aws, publication)
+
+    def test_one_that_ends_early_is_renewed_once(
+        self, aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In the middle of a phase, while all regions use it."""
+        _before(monkeypatch, parameters, "write_once", _once(lambda: aws.settings(clock_ahead=7200)))
+        publication = bench.publish()
+        assert aws.actions().count("AssumeRole") == 2
+        aws.settings(clock_ahead=0)
+        _assert_whole(aws, publication)
+
+    def test_one_that_cannot_be_renewed_is_an_error(
+        self, aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def end() -> None:
+            aws.settings(clock_ahead=7200)
+            aws.fault("sts", "AssumeRole", error="AccessDenied", status=403, times=100)
+
+        _before(monkeypatch, parameters, "write_once", _once(end))
+        with pytest.raises(PartialError) as caught:
+            bench.publish()
+        assert f"{CONSUMER}/{HOME}" in caught.value.message
+        assert f"cannot assume arn:aws:iam::{CONSUMER}:role/bakery-publisher" in caught.value.detail

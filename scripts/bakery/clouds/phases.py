@@ -17,6 +17,10 @@ class Phases:
         self._subject = subject
         self.seconds: dict[str, float] = {}
 
+    def note(self, text: str) -> None:
+        """Report a line within a phase."""
+        self._report(Event("note", "publish", self._subject, text))
+
     @contextmanager
     def phase(self, name: str, text: str) -> Iterator[ReportProgress]:
         """Return a function that receives the finished fraction, 0..1, and reports each whole per cent once."""

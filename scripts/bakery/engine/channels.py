@@ -55,7 +55,7 @@ def promote(
     No run moves a channel any more that points at an older version than the newest; to promote the newest releases it.
     UsageError if the image has no such channel, unless it `is_new`. `overwrite` replaces values that others wrote.
     """
-    settle_move(channel)
+    settle_move(channel, overwrite=overwrite)
     if not is_new:
         _require_channel(channel)
     _refuse_incomplete(channel, record)
@@ -85,7 +85,7 @@ def rollback(channel: Channel, reason: str, *, overwrite: bool = False) -> Chann
 
     It stays there until a person releases it.
     """
-    settle_move(channel)
+    settle_move(channel, overwrite=overwrite)
     head = require_head(channel)
     if record := find_earlier(channel.catalog, head):
         reason = reason or f"rollback from {head.version}"
@@ -141,7 +141,7 @@ def delete(channel: Channel, reason: str) -> ChannelEntry:
 
 def restore(channel: Channel) -> None:
     """Finish what was interrupted, and write the pointers again that somebody else changed."""
-    settle_move(channel)
+    settle_move(channel, overwrite=True)
     head = channel.head
     record = channel.record(head.version) if head else None
     if head and record:

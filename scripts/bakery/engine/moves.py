@@ -121,10 +121,10 @@ def move_channel(
     return _carry_out(_Work(channel, channel.catalog.begin_move(move), head, record, actual))
 
 
-def settle_move(channel: Channel) -> None:
+def settle_move(channel: Channel, *, overwrite: bool = False) -> None:
     """Finish the move that an interrupted run left, if its version can be used; otherwise take it back.
 
-    BusyError if another run may still be at work on it.
+    BusyError if another run may still be at work on it; ConflictError as for a move, unless it may `overwrite`.
     """
     unfinished = channel.unfinished_move
     if unfinished is None:
@@ -137,7 +137,8 @@ def settle_move(channel: Channel) -> None:
         _settle_by_catalog(work)
     elif record is None or not find_defects(channel, record):
         channel.note(f"finish the move of {channel.name} to {move.version or 'nothing'}, which was interrupted")
-        _refuse_foreign(channel, head, move.changes, actual)
+        if not overwrite:
+            _refuse_foreign(channel, head, move.changes, actual)
         _carry_out(work)
     else:
         channel.note(f"take back the move of {channel.name} to {move.version}, which was interrupted")

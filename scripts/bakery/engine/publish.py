@@ -10,6 +10,7 @@ from bakery.clouds.target import RemoteTarget, Target
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, PartialError, join_errors
 from bakery.host.events import Reporter
+from bakery.host.parallel import run_parallel
 from bakery.model import documents
 from bakery.model.baked import Baked
 from bakery.model.documents import Artifact, Publication
@@ -44,14 +45,10 @@ def lock_version(project: Project, of: Versioned) -> AbstractContextManager[None
 def publish_everywhere(
     targets: Mapping[str, Target], publish_there: Callable[[str, Target], Publication]
 ) -> list[Publication]:
-    """Do the work at all targets, even if some fail; PartialError if only some succeed."""
-    failures: dict[str, BakeryError] = {}
-    publications = []
-    for name, destination in targets.items():
-        try:
-            publications.append(publish_there(name, destination))
-        except BakeryError as error:
-            failures[name] = error
+    """Do the work at all targets at once, even if some fail; PartialError if only some succeed."""
+    outcomes = run_parallel(list(targets), lambda name: publish_there(name, targets[name]), len(targets))
+    failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
+    publications = [outcome.result for outcome in outcomes if outcome.result]
     _raise_failures(failures, [publication.target for publication in publications])
     return publications
 

@@ -67,12 +67,14 @@ def threads(jobs: int) -> Iterator[Submit]:
         raise
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
+        is_outermost = not _interrupted.is_set()
         _interrupted.set()
         # In rounds, since a thread that was between two programs starts its next one.
         while unfinished := set(running):
             process.interrupt_all()
             wait(unfinished, timeout=INTERRUPT_SECONDS)
-        _interrupted.clear()
+        if is_outermost:
+            _interrupted.clear()
         raise
     finally:
         pool.shutdown()

@@ -16,7 +16,7 @@ from bakery.host.parallel import run_parallel
 from bakery.host.waiting import wait_until
 
 BLOCK_WORKERS = 16  # parallel block uploads: enough for a 100 Mbit/s to 1 Gbit/s line at 50 ms a block
-PARALLEL_CALLS = 128  # regions and accounts asked at once: the limits of AWS count for each region and account
+PARALLEL_CALLS = 400  # regions and accounts asked at once: the limits of AWS count for each region and account
 # Standard mode: full jitter up to 20 s, throttling codes of EC2 included. Ten attempts cover about a minute.
 CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 10},

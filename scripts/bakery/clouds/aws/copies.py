@@ -1,19 +1,17 @@
-"""Copies of an image in other regions, all watched from one thread."""
+"""Copies of an image in other regions."""
 
 import hashlib
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from bakery.clouds.aws import images
-from bakery.clouds.aws.calls import VISIBLE_SECONDS, error_code, explain_errors, raise_failures, try_all
+from bakery.clouds.aws.calls import VISIBLE_SECONDS, error_code, explain_errors
 from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.tagging import specifications
-from bakery.clouds.phases import ReportProgress
 from bakery.host.errors import BakeryError
 from bakery.host.waiting import wait_until
 from bakery.model.tags import SHA256, Tags
@@ -49,6 +47,10 @@ class Copy:
         self._id = ""
         self._last_seen = 0.0  # the last time that AWS described the copy
         self._replaced = ""
+
+    @property
+    def region(self) -> str:
+        return self._ec2.meta.region_name
 
     def look(self) -> Image | None:
         """The copy when it can be used, else None. A failed copy is removed and made again, once."""
@@ -91,26 +93,16 @@ class Copy:
                 self._id = ""  # the next call tries again
 
 
-def finish(copies: Mapping[str, Copy], report_progress: ReportProgress) -> dict[str, Image]:
-    """Watch all copies until each is available or has failed; one error for all that failed."""
-    done: dict[str, Image] = {}
-    failures: dict[str, BakeryError] = {}
-
-    def look() -> bool | None:
-        waiting = {region: copy for region, copy in copies.items() if region not in done and region not in failures}
-        results, new_failures = try_all(waiting, Copy.look)
-        done.update({region: image for region, image in results.items() if image})
-        failures.update(new_failures)
-        if copies:
-            report_progress(len(done) / len(copies))
-        return True if len(done) + len(failures) == len(copies) else None
-
-    if wait_until(look, COPY_SECONDS) is None:
-        message = f"the copy is not available after {COPY_SECONDS / 60:.0f} min"
-        late = BakeryError(message, hint="run again to continue waiting")
-        failures.update({region: late for region in copies if region not in done and region not in failures})
-    raise_failures("copy the image", failures, done=done)
-    return done
+def finish(copy: Copy) -> Image:
+    """Watch a copy until it is available; BakeryError if it fails or takes too long."""
+    image = wait_until(copy.look, COPY_SECONDS)
+    if image is None:
+        raise BakeryError(
+            f"the copy is not available after {COPY_SECONDS / 60:.0f} min",
+            where=copy.region,
+            hint="run again to continue waiting",
+        )
+    return image
 
 
 def _copy_request(source: Source) -> dict[str, Any]:

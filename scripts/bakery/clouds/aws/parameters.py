@@ -4,11 +4,12 @@ A successful write of a typed parameter proves nothing: AWS checks the value lat
 may not describe the image. Only reading the value back shows the result.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from botocore.exceptions import ClientError
 
-from bakery.clouds.aws.calls import do_all, error_code, explain_errors, raise_failures, try_all
+from bakery.clouds.aws.calls import DENIED, do_all, error_code, explain_errors, raise_failures, try_all
 from bakery.clouds.aws.session import SsmEndpoint
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.waiting import wait_until
@@ -23,62 +24,74 @@ Endpoints = Mapping[str, SsmEndpoint]  # by their text
 Values = Mapping[str, str]  # desired value by account and region
 
 
+class DataTypeError(BakeryError):
+    """A parameter has another data type, which cannot be changed."""
+
+
 def read(endpoint: SsmEndpoint, name: str) -> Pointer | None:
-    """The current parameter; BakeryError if it has another data type."""
-    with explain_errors(f"read {name}", str(endpoint)):
-        answer = endpoint.ssm.get_parameters(Names=[name])["Parameters"]
-    if not answer:
-        return None
-    if answer[0].get("DataType") != DATA_TYPE:
-        raise BakeryError(
-            f"{name} exists with data type {answer[0].get('DataType', 'text')}, which cannot be changed",
+    """The current parameter; DataTypeError if launch templates do not accept it."""
+    pointer, data_type = _read_any(endpoint, name)
+    if pointer and data_type != DATA_TYPE:
+        raise DataTypeError(
+            f"{name} exists with data type {data_type}, which cannot be changed",
             where=str(endpoint),
             detail=f"launch templates accept {DATA_TYPE} only",
             hint=f"delete it (aws ssm delete-parameter --name {name}) and run again",
         )
-    return Pointer(endpoint.account, endpoint.region, name, int(answer[0]["Version"]), answer[0]["Value"])
+    return pointer
 
 
-def read_all(endpoints: Endpoints, name: str) -> dict[str, Pointer | None]:
-    """The parameter in every location."""
-    return do_all(f"read {name}", endpoints, lambda endpoint: read(endpoint, name))
+def read_channel(endpoints: Endpoints, name: str) -> dict[str, Pointer | None]:
+    """A channel's parameter in every location. A value of another data type says so, and is no image's ID."""
+
+    def read_there(endpoint: SsmEndpoint) -> Pointer | None:
+        pointer, data_type = _read_any(endpoint, name)
+        if pointer and data_type != DATA_TYPE:
+            return replace(pointer, value=f"{pointer.value} (data type {data_type})")
+        return pointer
+
+    return do_all(f"read {name}", endpoints, read_there)
+
+
+def _read_any(endpoint: SsmEndpoint, name: str) -> tuple[Pointer | None, str]:
+    """The current parameter, and its data type."""
+    with explain_errors(f"read {name}", str(endpoint)):
+        answer = endpoint.ssm.get_parameters(Names=[name])["Parameters"]
+    if not answer:
+        return None, ""
+    [parameter] = answer
+    pointer = Pointer(endpoint.account, endpoint.region, name, int(parameter["Version"]), parameter["Value"])
+    return pointer, parameter.get("DataType", "text")
 
 
 def write_once(
-    endpoints: Endpoints, name: str, values: Values, is_gone: Callable[[Pointer], bool]
-) -> tuple[Pointer, ...]:
+    endpoint: SsmEndpoint, name: str, value: str, before: Pointer | None, is_gone: Callable[[Pointer], bool]
+) -> Pointer:
     """Write a parameter that stays as long as its image. An equal one is adopted.
 
-    ConflictError if one names another image that exists. One whose image is gone is written again, which the policies
-    of the distribution stack leave to an administrator.
+    `before` is the parameter that was there. ConflictError if it names another image that exists. One whose image is
+    gone is written again, which the policies of the distribution stack leave to an administrator.
     """
-    before = read_all(endpoints, name)
-    foreign = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
-    conflicts = {key: parameter for key, parameter in foreign.items() if not is_gone(parameter)}
-    if conflicts:
+    if before is None and not _put_parameter(endpoint, name, value, overwrite=False):
+        before = read(endpoint, name)  # another run, or a call whose answer was lost, wrote it a moment ago
+    if before is None:
+        return _await_live(endpoint, name, value)
+    if before.value == value:
+        return before
+    if not is_gone(before):
         raise ConflictError(
             f"{name} belongs to another image",
-            where=", ".join(conflicts),
-            detail="\n".join(
-                f"{key}: {parameter.value}, expected {values[key]}" for key, parameter in conflicts.items()
-            ),
+            where=str(endpoint),
+            detail=f"it is {before.value}, expected {value}",
             hint="a version's parameter never changes: bake a new version",
         )
-    _replace_dead(endpoints, name, values, [key for key in foreign if key not in conflicts])
-    absent = {key: endpoint for key, endpoint in endpoints.items() if before[key] is None}
-    do_all(
-        f"write {name}", absent, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=False)
-    )
-    return _await_live(endpoints, name, values)
+    _replace_dead(endpoint, name, value)
+    return _await_live(endpoint, name, value)
 
 
-def _replace_dead(endpoints: Endpoints, name: str, values: Values, keys: Iterable[str]) -> None:
+def _replace_dead(endpoint: SsmEndpoint, name: str, value: str) -> None:
     try:
-        do_all(
-            f"write {name}",
-            {key: endpoints[key] for key in keys},
-            lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True),
-        )
+        _put_parameter(endpoint, name, value, overwrite=True)
     except BakeryError as error:
         error.hint = (
             f"its image is gone, and the role may not change the parameter of a version: have an administrator delete "
@@ -90,15 +103,30 @@ def _replace_dead(endpoints: Endpoints, name: str, values: Values, keys: Iterabl
 def write(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
     """Write a parameter in every location, whatever it holds, and return when all have their values.
 
-    A location that refuses the write keeps no other one from its value.
+    A location that fails keeps no other one from its value. A parameter of another data type is deleted and made again.
     """
-    _, failures = try_all(
-        endpoints, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True)
-    )
-    written = {key: endpoint for key, endpoint in endpoints.items() if key not in failures}
-    pointers = _await_live(written, name, values)
+
+    def write_there(endpoint: SsmEndpoint) -> Pointer:
+        _overwrite(endpoint, name, values[str(endpoint)])
+        return _await_live(endpoint, name, values[str(endpoint)])
+
+    pointers, failures = try_all(endpoints, write_there)
     raise_failures(f"write {name}", failures)
-    return pointers
+    return tuple(pointers[key] for key in endpoints)
+
+
+def _overwrite(endpoint: SsmEndpoint, name: str, value: str) -> None:
+    try:
+        _put_parameter(endpoint, name, value, overwrite=True)
+    except BakeryError as error:
+        # No code of the API stands for a wrong data type alone, so the parameter itself says what is wrong.
+        if not isinstance(error.__cause__, ClientError) or error_code(error.__cause__) in DENIED:
+            raise
+        pointer, data_type = _read_any(endpoint, name)
+        if pointer is None or data_type == DATA_TYPE:
+            raise
+        _delete_parameter(endpoint, name)
+        _put_parameter(endpoint, name, value, overwrite=True)
 
 
 def remove(endpoints: Endpoints, name: str, values: Mapping[str, Collection[str]]) -> None:
@@ -121,47 +149,44 @@ def remove(endpoints: Endpoints, name: str, values: Mapping[str, Collection[str]
 
 def _remove_present(endpoint: SsmEndpoint, name: str, values: Collection[str]) -> bool:
     """Delete a parameter if it holds one of the values; whether there was one, of any value."""
-    parameter = read(endpoint, name)
+    parameter, _ = _read_any(endpoint, name)
     if parameter is None or parameter.value not in values:
         return parameter is not None
+    _delete_parameter(endpoint, name)
+    return True
+
+
+def _delete_parameter(endpoint: SsmEndpoint, name: str) -> None:
+    """Delete a parameter; no error if it is gone."""
     with explain_errors(f"delete {name}", str(endpoint)):
         try:
             endpoint.ssm.delete_parameter(Name=name)
         except ClientError as error:
             if error_code(error) != "ParameterNotFound":
                 raise
-    return True
 
 
-def _put_parameter(endpoint: SsmEndpoint, name: str, value: str, *, overwrite: bool) -> None:
+def _put_parameter(endpoint: SsmEndpoint, name: str, value: str, *, overwrite: bool) -> bool:
+    """Write a parameter; False if there is one that must not be overwritten."""
     with explain_errors(f"write {name}", str(endpoint)):
         try:
             endpoint.ssm.put_parameter(Name=name, Value=value, Type="String", DataType=DATA_TYPE, Overwrite=overwrite)
         except ClientError as error:
-            # Another run, or a call whose answer was lost, wrote it a moment ago: reading back shows its value.
             if overwrite or error_code(error) != "ParameterAlreadyExists":
                 raise
+            return False
+    return True
 
 
-def _await_live(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
-    live: dict[str, Pointer] = {}
+def _await_live(endpoint: SsmEndpoint, name: str, value: str) -> Pointer:
+    def look() -> Pointer | None:
+        pointer = read(endpoint, name)
+        return pointer if pointer and pointer.value == value else None
 
-    def look() -> bool | None:
-        waiting = {key: endpoint for key, endpoint in endpoints.items() if key not in live}
-        current = do_all(f"read {name}", waiting, lambda endpoint: read(endpoint, name))
-        live.update(
-            {key: parameter for key, parameter in current.items() if parameter and parameter.value == values[key]}
-        )
-        return True if len(live) == len(endpoints) else None
-
-    if wait_until(look, LIVE_SECONDS) is None:
-        silent = {
-            key: BakeryError(f"{name} did not take the value {values[key]}", where=key, hint=_SILENT)
-            for key in endpoints
-            if key not in live
-        }
-        raise_failures(f"write {name}", silent)
-    return tuple(live[key] for key in endpoints)
+    pointer = wait_until(look, LIVE_SECONDS)
+    if pointer is None:
+        raise BakeryError(f"{name} did not take the value {value}", where=str(endpoint), hint=_SILENT)
+    return pointer
 
 
 _SILENT = (

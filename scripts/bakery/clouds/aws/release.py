@@ -1,20 +1,30 @@
-"""One version on its way to every region: snapshot, image, copies, tags, shares."""
+"""One version on its way to every region: snapshot, image, copies, tags, shares, parameters.
 
-from collections.abc import Mapping, Sequence
+The steps of a region follow each other. Regions wait for no other one but the first, and a region that fails stops no
+other.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from bakery.clouds.aws import copies, images, snapshots, tagging
-from bakery.clouds.aws.calls import do_all
+from bakery.clouds.aws.calls import raise_failures, try_all
 from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.session import Account
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import gone_error
+from bakery.host.errors import BakeryError
+from bakery.host.text import count_of
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 
 NOTHING_KNOWN: Mapping[str, str] = MappingProxyType({})
+
+# Leads the parameters of a region's accounts to its image; the reasons by location or account where that failed.
+Point = Callable[[str, Image], Mapping[str, BakeryError]]
 
 
 class AwsRelease:
@@ -27,6 +37,7 @@ class AwsRelease:
         expected: tags.Tags,
         consumers: Sequence[str],
         phases: Phases,
+        point: Point,
     ) -> None:
         aws = definition.distribution.of(AwsDistribution)
         assert aws
@@ -39,53 +50,70 @@ class AwsRelease:
         self._expected = expected
         self._consumers = consumers
         self._phases = phases
+        self._point = point
 
     def publish(self, disk: Path) -> dict[str, Image]:
-        """The available image of every region, tagged and shared with the consumer accounts."""
-        ec2 = self._account.ec2(self._regions)
-        return self._spread_image(ec2, self._register_image(ec2[self._home], disk), self._home)
+        """The available image of every region, tagged, shared with the consumer accounts, and pointed at.
+
+        Raises one error for all regions and locations that failed, after the others have finished.
+        """
+        return self._spread_image(self._register_image(self._ec2(self._home), disk), self._home)
 
     def adopt(self, image_id: str) -> dict[str, Image]:
         """The same for an image that Packer registered in the first region; its copies are also adopted."""
-        ec2 = self._account.ec2(self._regions)
+        ec2 = self._ec2(self._home)
         with self._phases.phase("register", f"wait for {image_id} in {self._home}"):
-            image = images.wait_available(ec2[self._home], image_id)
+            image = images.wait_available(ec2, image_id)
         if tags.SHA256 in tagging.from_aws(image):  # an earlier run registered it
-            images.refuse_foreign(ec2[self._home], image, self._expected[tags.SHA256])
-        return self._spread_image(ec2, image, self._home)
+            images.refuse_foreign(ec2, image, self._expected[tags.SHA256])
+        return self._spread_image(image, self._home)
 
     def distribute(self, known: Mapping[str, str]) -> dict[str, Image]:
         """The image of every region; where it is missing, it is copied from another one.
 
         `known` are the IDs of the version's images by region, which its record has.
         """
-        ec2 = self._account.ec2(dict.fromkeys((*self._regions, *known)))
-        for region, client in ec2.items():
-            image = images.find(client, self._expected["Name"])
+        regions = list(dict.fromkeys((*self._regions, *known)))
+        for region in regions:
+            ec2 = self._ec2(region)
+            image = images.find(ec2, self._expected["Name"])
             if image and image["State"] == "available":
-                images.refuse_foreign(client, image, self._expected[tags.SHA256], known.values())
-                return self._spread_image(ec2, image, region, known)
-        raise gone_error(f"no image of {self._expected['Name']} can be used", ", ".join(ec2), self._name)
+                images.refuse_foreign(ec2, image, self._expected[tags.SHA256], known.values())
+                return self._spread_image(image, region, known)
+        raise gone_error(f"no image of {self._expected['Name']} can be used", ", ".join(regions), self._name)
 
-    def _spread_image(
-        self,
-        ec2: Mapping[str, EC2Client],
-        image: Image,
-        region: str,
-        known: Mapping[str, str] = NOTHING_KNOWN,
-    ) -> dict[str, Image]:
-        """Copy an image from its region to all others."""
+    def _ec2(self, region: str) -> EC2Client:
+        return self._account.ec2([region])[region]
+
+    def _spread_image(self, image: Image, region: str, known: Mapping[str, str] = NOTHING_KNOWN) -> dict[str, Image]:
+        """Bring an image from its region to all others, and do the rest in each."""
         source = copies.Source(
             image["ImageId"], region, self._description, self._expected, self._key_alias, tuple(known.values())
         )
-        regional_copies = {
-            name: copies.Copy(ec2[name], source, lost=known.get(name, "")) for name in self._regions if name != region
-        }
-        copied = self._finish_copies(regional_copies)
-        amis = {name: copied.get(name, image) for name in self._regions}
-        with self._phases.phase("share", f"tag and share in {', '.join(amis)}"):
-            self._mark_and_share(ec2, amis)
-        return amis
+        finished: list[str] = []
+        lock = threading.Lock()
+        text = f"copy to {count_of(len(self._regions) - 1, 'region')}, share, and write parameters"
+        with self._phases.phase("regions", text) as report_progress:
+
+            def finish_region(name: str) -> tuple[Image, Mapping[str, BakeryError]]:
+                ec2, result = self._ec2(name), image
+                if name != region:
+                    result = copies.finish(copies.Copy(ec2, source, lost=known.get(name, "")))
+                self._mark_and_share(ec2, result)
+                failures = self._point(name, result)
+                with lock:
+                    finished.append(name)
+                    report_progress(len(finished) / len(self._regions))
+                    count = f"{len(finished)} of {count_of(len(self._regions), 'region')}"
+                    self._phases.note(f"{result['ImageId']} in {name}, {count}")
+                return result, failures
+
+            results, failures = try_all({name: name for name in self._regions}, finish_region)
+            for _, unpointed in results.values():
+                failures |= unpointed
+            whole = [name for name in results if not any(place.endswith(f"/{name}") for place in failures)]
+            raise_failures("publish", failures, done=whole or [f"parts of {name}" for name in results])
+        return {name: regional_image for name, (regional_image, _) in results.items()}
 
     def _register_image(self, ec2: EC2Client, disk: Path) -> Image:
         """The image of the first region. Other snapshots of this version there are removed."""
@@ -115,18 +143,11 @@ class AwsRelease:
             image_id = images.register(ec2, self._description, snapshot, self._expected)
             return images.wait_available(ec2, image_id)
 
-    def _finish_copies(self, regional_copies: Mapping[str, copies.Copy]) -> dict[str, Image]:
-        if not regional_copies:
-            return {}
-        with self._phases.phase("copy", f"copies in {', '.join(regional_copies)}") as report_progress:
-            return copies.finish(regional_copies, report_progress)
-
-    def _mark_and_share(self, ec2: Mapping[str, EC2Client], amis: Mapping[str, Image]) -> None:
-        """Do each step in all regions before the next: an image is shared only after its snapshot is, everywhere."""
-        pairs = {region: (ec2[region], image) for region, image in amis.items()}
-        do_all("tag", pairs, lambda pair: _repair_tags(*pair, self._expected))
-        do_all("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
-        do_all("share images", pairs, lambda pair: images.share_image(*pair, self._consumers))
+    def _mark_and_share(self, ec2: EC2Client, image: Image) -> None:
+        """An image is shared after its snapshot: until then, a consumer could see it, but not use it."""
+        _repair_tags(ec2, image, self._expected)
+        images.share_snapshot(ec2, image, self._consumers)
+        images.share_image(ec2, image, self._consumers)
 
 
 def _repair_tags(ec2: EC2Client, image: Image, expected: tags.Tags) -> None:

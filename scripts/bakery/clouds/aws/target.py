@@ -1,7 +1,7 @@
 """The AWS target: one version as AMIs in regions, shared with accounts, with parameters that point at them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from bakery.clouds.aws import audit, images, leftovers, lifecycle, parameters, uses
@@ -20,6 +20,7 @@ from bakery.clouds.aws.session import (
     location_name,
 )
 from bakery.clouds.aws.settings import AwsDistribution
+from bakery.clouds.aws.version_parameter import VersionParameter
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding, Listing, Resource, Use
 from bakery.host.errors import BakeryError
@@ -100,19 +101,25 @@ class AwsTarget:
     ) -> Publication:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
         phases = Phases(report, full_name(of))
-        locations, name = self._all_locations, version_parameter(of)
-        # Checked before anything is made: every account accepts the login, no location has an unusable parameter, and
-        # every region has its key.
-        parameters.read_all(self._open_endpoints(locations), name)
         if self._aws.key_alias:
             require_keys(self._own_account, self._aws.regions, self._aws.key_alias)
-        amis = publish(AwsRelease(self._definition, self._own_account, expected, self._consumer_accounts, phases))
-        with phases.phase("parameters", f"write {name} in {count_of(len(locations), 'location')}"):
-            # Roles may be assumed again here: their hour may have passed while copies were made.
-            endpoints = self._open_endpoints(locations)
-            values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
-            pointers = parameters.write_once(endpoints, name, values, self._is_gone)
-        return _new_publication(of, sha256, self._image_locations(amis), pointers, phases.seconds)
+        version = self._open_version(of)
+        release = AwsRelease(
+            self._definition, self._own_account, expected, self._consumer_accounts, phases, version.point_region
+        )
+        amis = publish(release)
+        pointers = [version.pointers[location_name(location)] for location in self._all_locations]
+        return _new_publication(of, sha256, self._image_locations(amis), tuple(pointers), phases.seconds)
+
+    def _open_version(self, of: Versioned) -> VersionParameter:
+        """The version's parameter, looked at before anything is made.
+
+        BakeryError if no consumer account accepts the login, or a location has a parameter that no image can use.
+        """
+        endpoints, unreachable = self._connect_locations(self._all_locations)
+        if unreachable and len(unreachable) == len(self._consumer_accounts):
+            raise_failures("log in", unreachable)
+        return VersionParameter(version_parameter(of), endpoints, unreachable, self._is_gone)
 
     def inspect(self, publication: Publication, availability: Availability = "available") -> list[Finding]:
         """Check the images, tags, snapshots' tags, shares and parameters of a publication.
@@ -122,19 +129,23 @@ class AwsTarget:
         own_images = self._own_images(publication)
         if availability != "available":
             own_images = {**self._own_withdrawn(publication), **own_images}
-        ec2 = self._own_account.ec2(own_images)
-        image_findings, _ = try_all(
-            own_images,
-            lambda location: audit.inspect_location(ec2[location.region], publication, location, availability),
-        )
-        findings = [finding for findings in image_findings.values() for finding in findings]
-        return [*findings, *(self._inspect_parameters(publication) if availability in USABLE else ())]
+        pointers = {
+            location_name(pointer.location): pointer for pointer in publication.pointers if availability in USABLE
+        }
+        endpoints, failures = self._connect_locations(_locations(pointers.values()))
 
-    def _inspect_parameters(self, publication: Publication) -> list[Finding]:
-        endpoints, failures = self._connect_locations(_locations(publication.pointers))
-        expected = {location_name(pointer.location): pointer for pointer in publication.pointers}
-        findings, _ = try_all(endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)]))
-        return [*findings.values(), *audit.report_unreachable(failures)]
+        def inspect_location(location: ImageLocation) -> list[Finding]:
+            [ec2] = self._own_account.ec2([location.region]).values()
+            return audit.inspect_location(ec2, publication, location, availability)
+
+        def inspect_parameter(endpoint: SsmEndpoint) -> list[Finding]:
+            return [audit.inspect_parameter(endpoint, pointers[str(endpoint)])]
+
+        looks = {region: partial(inspect_location, location) for region, location in own_images.items()}
+        looks |= {key: partial(inspect_parameter, endpoint) for key, endpoint in endpoints.items()}
+        results, _ = try_all(looks, lambda look: look())
+        findings = [finding for key in looks for finding in results[key]]
+        return [*findings, *audit.report_unreachable(failures)]
 
     def find_uses(self, publication: Publication) -> list[Use]:
         """The references to its images in the own account and in consumer accounts, and their last starts.
@@ -180,7 +191,7 @@ class AwsTarget:
 
     def read_channel(self, of: Versioned, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
         """The channel's parameters."""
-        pointers = parameters.read_all(self._open_endpoints(locations), channel_parameter(of, channel))
+        pointers = parameters.read_channel(self._open_endpoints(locations), channel_parameter(of, channel))
         return {pointer.location: pointer for pointer in pointers.values() if pointer}
 
     def point(

@@ -1,7 +1,10 @@
+import threading
 import time
+from contextlib import suppress
 
 import pytest
 
+from bakery.host import parallel
 from bakery.host.waiting import LONGEST_PAUSE, wait_until
 
 
@@ -45,3 +48,29 @@ def test_an_interrupt_ends_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
         wait_until(lambda: None, 60)
+
+
+def test_an_interrupt_ends_the_waits_of_all_threads() -> None:
+    """Also where threads start threads, as the regions of an image that is one of several."""
+    waits = threading.Barrier(3)
+    ended: list[str] = []
+
+    def wait_there(name: str) -> None:
+        waits.wait(10)
+        try:
+            wait_until(lambda: None, 60)
+        finally:
+            ended.append(name)
+
+    def interrupt() -> None:
+        with parallel.threads(1) as submit:
+            submit(lambda: parallel.run_parallel(["one", "two"], wait_there, 2))
+            waits.wait(10)
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with suppress(KeyboardInterrupt):
+        interrupt()
+    assert sorted(ended) == ["one", "two"]
+    assert time.monotonic() - began < 30
+    assert not parallel.is_interrupted()

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from bakery.clouds.aws import copies
 from bakery.clouds.aws.copies import Copy, Source
-from bakery.host.errors import BakeryError, ConflictError, PartialError
+from bakery.host.errors import BakeryError, ConflictError
 
 TAGS = {"Name": "web-1.0.0-x86_64", "bakery:sha256": "5a"}
 SOURCE = Source("ami-source", "eu-central-1", "A web server", TAGS, "")
@@ -144,19 +144,10 @@ def test_a_copy_of_something_else_is_never_touched(ec2: FakeEc2, source: str, ta
 
 def test_a_busy_region_is_asked_again(ec2: FakeEc2) -> None:
     ec2.busy, ec2.begin_as = 2, "available"
-    assert copies.finish({"us-east-1": Copy(cast(Any, ec2), SOURCE)}, lambda _: None)["us-east-1"]["ImageId"] == "ami-0"
+    assert copies.finish(Copy(cast(Any, ec2), SOURCE))["ImageId"] == "ami-0"
 
 
-def test_bring_says_what_is_late(ec2: FakeEc2) -> None:
-    quick = FakeEc2()
-    quick.begin_as = "available"
-    told: list[float] = []
-    with pytest.raises(PartialError, match="cannot copy the image in slow; done in quick") as caught:
-        copies.finish({"quick": Copy(cast(Any, quick), SOURCE), "slow": Copy(cast(Any, ec2), SOURCE)}, told.append)
-    assert "not available after 90 min" in caught.value.detail
-    assert told[0] == 0
-    assert set(told[1:]) == {0.5}
-
-
-def test_nothing_to_bring() -> None:
-    assert copies.finish({}, lambda _: None) == {}
+def test_a_copy_that_is_late(ec2: FakeEc2) -> None:
+    with pytest.raises(BakeryError, match="the copy is not available after 90 min") as caught:
+        copies.finish(Copy(cast(Any, ec2), SOURCE))
+    assert caught.value.where == "us-east-1"

@@ -1,6 +1,7 @@
 """Parameters against an SSM that takes writes, drops them, refuses them or answers late."""
 
 import time
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -34,9 +35,12 @@ class FakeSsm:
         found = {"Name": Names[0], "DataType": self.data_type, "Version": len(self.versions)}
         return {"Parameters": [found | {"Value": value} for value in shown]}
 
-    def put_parameter(self, Value: str, Overwrite: bool, **_: str) -> None:
+    def put_parameter(self, Value: str, Overwrite: bool, DataType: str, **_: str) -> None:
         if self.errors:
             raise self.errors.pop()
+        if self.versions and self.data_type != DataType:
+            raise _refusal("ValidationException")
+        self.data_type = DataType
         if self.versions and not Overwrite:
             raise _refusal("ParameterAlreadyExists")
         self.pending.append(Value)
@@ -54,7 +58,12 @@ Fakes = dict[str, FakeSsm]
 
 
 def _write_once(fakes: Fakes, values: dict[str, str], gone: str = "") -> tuple[Pointer, ...]:
-    return parameters.write_once(_endpoints(fakes), NAME, values, lambda pointer: pointer.value == gone)
+    return tuple(
+        parameters.write_once(
+            endpoint, NAME, values[key], parameters.read(endpoint, NAME), lambda pointer: pointer.value == gone
+        )
+        for key, endpoint in _endpoints(fakes).items()
+    )
 
 
 @pytest.fixture
@@ -66,7 +75,8 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
 
 
 def _endpoints(fakes: Fakes) -> dict[str, SsmEndpoint]:
-    endpoints = [SsmEndpoint("1", region, cast(Any, fake)) for region, fake in fakes.items()]
+    login = cast(Any, SimpleNamespace(ssm=fakes.get))
+    endpoints = [SsmEndpoint("1", region, login) for region in fakes]
     return {str(endpoint): endpoint for endpoint in endpoints}
 
 
@@ -96,7 +106,8 @@ def test_fix_never_overwrites(fakes: Fakes) -> None:
     with pytest.raises(ConflictError, match="belongs to another image") as caught:
         _write_once(fakes, NEW)
     assert caught.value.where == "1/us"
-    assert _seen(fakes) == {"1/us": "ami-other"}
+    assert fakes["us"].versions == ["ami-other"]
+    assert not fakes["us"].pending
 
 
 def test_a_parameter_whose_image_is_gone_is_written_again(fakes: Fakes) -> None:
@@ -131,7 +142,35 @@ def test_text_is_refused(fakes: Fakes) -> None:
     _set(fakes, OLD)
     fakes["ap"].data_type = "text"
     with pytest.raises(BakeryError, match="data type text, which cannot be changed"):
-        parameters.read_all(_endpoints(fakes), NAME)
+        parameters.read(_endpoints(fakes)["1/ap"], NAME)
+
+
+def test_text_in_a_channel_is_no_image(fakes: Fakes) -> None:
+    _set(fakes, OLD)
+    fakes["ap"].data_type = "text"
+    pointers = parameters.read_channel(_endpoints(fakes), NAME)
+    values = {key: pointer.value for key, pointer in pointers.items() if pointer}
+    assert values == {**OLD, "1/ap": f"{OLD['1/ap']} (data type text)"}
+
+
+def test_text_in_a_channel_is_replaced_when_it_is_written(fakes: Fakes) -> None:
+    _set(fakes, OLD)
+    fakes["ap"].data_type = "text"
+    written = parameters.write(_endpoints(fakes), NAME, NEW)
+    assert _seen(fakes) == NEW
+    assert fakes["ap"].data_type == "aws:ec2:image"
+    assert {pointer.region: pointer.number for pointer in written} == {"eu": 2, "us": 2, "ap": 1}
+
+
+def test_a_refused_write_deletes_nothing(fakes: Fakes) -> None:
+    """Neither a denied one over text, nor one of a value that AWS does not take."""
+    _set(fakes, OLD)
+    fakes["ap"].data_type = "text"
+    for region, code in (("ap", "AccessDeniedException"), ("us", "ValidationException")):
+        fakes[region].errors = [_refusal(code)]
+    with pytest.raises(BakeryError):
+        parameters.write(_endpoints(fakes), NAME, NEW)
+    assert _seen(fakes) == {**NEW, "1/ap": OLD["1/ap"], "1/us": OLD["1/us"]}
 
 
 def test_write(fakes: Fakes) -> None:
