@@ -84,10 +84,14 @@ COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
     "play": (change("ansible/playbooks/bake.yml"), ["ansible:bake.yml"]),
     "collections": (change("ansible/playbooks/requirements.yml"), ["ansible:requirements.yml"]),
     "plugin": (change("ansible/playbooks/filter_plugins/names.py"), ["ansible:filter_plugins/names.py"]),
-    "template": (change("packer/templates/qemu/image.pkr.hcl"), ["template:qemu/image.pkr.hcl"]),
+    "template": (change("packer/templates/qemu/image.pkr.hcl", "locals {\n}\n"), ["template:qemu/image.pkr.hcl"]),
     "variable": (define("software", "roles", 0, "vars", "port", to=8081), ["var:nginx.port"]),
     "variable deep down": (define("software", "roles", 0, "vars", "sites", "b", to=3), ["var:nginx.sites"]),
     "variable of another type": (define("software", "roles", 0, "vars", "port", to="8080"), ["var:nginx.port"]),
+    "order of the keys in a variable": (
+        define("software", "roles", 0, "vars", "sites", to={"b": 2, "a": 1}),
+        ["var:nginx.sites"],
+    ),
     "new variable": (define("software", "roles", 0, "vars", "user", to="www"), ["var:nginx.user"]),
     "roles": (
         define(
@@ -110,7 +114,7 @@ COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
     ),
     "own template": (
         define("template", to="own"),
-        ["ansible:bake-windows.yml", "template/mine.pkr.hcl", *QEMU_TEMPLATE],
+        ["ansible:bake-windows.yml", "description", "template/mine.pkr.hcl", *QEMU_TEMPLATE],
     ),
     "variables of the family": (change(f"{ROLE}/vars/Debian.yml"), ["role:nginx/vars/Debian.yml"]),
     "variables of all families": (change(f"{ROLE}/vars/main.yml"), ["role:nginx/vars/main.yml"]),
@@ -118,7 +122,10 @@ COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
         change(f"{ROLE}/meta/argument_specs.yml"),
         ["role:nginx/meta/argument_specs.yml"],
     ),
-    "build of the system": (change("packer/templates/qemu/linux.pkr.hcl"), ["template:qemu/linux.pkr.hcl"]),
+    "build of the system": (
+        change("packer/templates/qemu/linux.pkr.hcl", "build { }\n"),
+        ["template:qemu/linux.pkr.hcl"],
+    ),
     "file of the system": (change("packer/templates/qemu/linux/user-data"), ["template:qemu/linux/user-data"]),
     "base by url": (
         define("base", to={"qemu": {"url": "https://example.org/disk", "sha256": "d" * 64}}),
@@ -159,7 +166,9 @@ COUNTS_NOT: dict[str, Callable[[FakeProject], object]] = {
     "channel": define("channel", to="stable"),
     "targets": define("targets", to=["local"]),
     "age": define("rebuild_after_days", to=7),
-    "order of variables": define("software", "roles", 0, "vars", to={"sites": {"b": 2, "a": 1}, "port": 8080}),
+    "order of variables": define("software", "roles", 0, "vars", to={"sites": {"a": 1, "b": 2}, "port": 8080}),
+    "document of a role": change(f"{ROLE}/README.md"),
+    "comment in a template": change("packer/templates/qemu/linux.pkr.hcl", "# why\n\nbuild {\n  // how\n}\n"),
 }
 
 
@@ -249,7 +258,11 @@ def test_answers_of_an_installer_count(world: FakeProject) -> None:
 
 @pytest.mark.parametrize(
     "apply",
-    [change("ansible/playbooks/bake.yml"), change("packer/templates/qemu/image.pkr.hcl"), define("mode", to="chroot")],
+    [
+        change("ansible/playbooks/bake.yml"),
+        change("packer/templates/qemu/image.pkr.hcl", "locals {\n}\n"),
+        define("mode", to="chroot"),
+    ],
 )
 def test_provisioning_does_not_count_without_software(world: FakeProject, apply: Callable[[FakeProject], None]) -> None:
     del world.image["software"]
@@ -473,13 +486,11 @@ def test_a_change_counts_if_the_bake_reads_the_file(tree: Path, data: st.DataObj
     files = sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
     path = data.draw(st.sampled_from(files))
     content, mode = path.read_bytes(), path.stat().st_mode
-    comment = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"])).map(
-        lambda text: content + f"\n# {text}\n".encode()
-    )
     # A build that defines something for other builds counts for them: test_what_may_be_read_counts.
-    changed = (
-        comment if path.name.endswith(".pkr.hcl") else comment | st.binary().filter(lambda other: other != content)
-    )
+    build = st.integers(0, 9).map(lambda number: content + f'\nbuild {{\n  name = "{number}"\n}}\n'.encode())
+    comment = st.integers(0, 9).map(lambda number: content + f"\n# {number}\n".encode())  # some YAML must stay valid
+    other = st.binary().filter(lambda other: other != content)
+    changed = build if path.name.endswith(".pkr.hcl") else comment if path.suffix == ".yml" else other
     before = input_key(inputs_of(tree, image))
     try:
         if data.draw(st.booleans(), label="content"):
