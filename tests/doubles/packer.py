@@ -87,6 +87,18 @@ def guest():
 
 '''
 
+# The end of a play as ansible-core 2.19.14 with ansible.posix 2.1.0 printed it.
+RECAP = (
+    "TASKS RECAP ********************************************************************",
+    "Monday 30 November 2026  11:06:52 +0000 (0:00:02.005)       0:00:07.380 ******* ",
+    "=============================================================================== ",
+    "nginx : Wait --- for 3.00s ---------------------------------------------- 4.21s",
+    "Install packages -------------------------------------------------------- 2.01s",
+    "nginx : Write the configuration of a site with a name so long that the line of the recap has no room for dashes "
+    "--- 1.00s",
+    "",
+)
+
 # The last two arguments of `convert` are source and target.
 QEMU_IMG = """#!/bin/sh
 case "$1" in

@@ -24,6 +24,8 @@ VARS_BY_FAMILY = re.compile(
     r"""\binclude_vars: *["']?\{\{ *ansible_facts\.os_family *\}\}\.yml["']? *$""", re.MULTILINE
 )
 VARS = re.compile(r"include_vars|vars_files|vars_from|\bvars/")
+# A role's documents, and all by which a task may name them: Ansible looks for the source of a copy in the role itself.
+DOCUMENTS = re.compile(r"README|role_path|roles/|dirname|\.\./|fileglob|filetree|src[:=] *[\"']?\.")
 # The top-level blocks of HCL that another file can refer to: all but `build`, whose sources have one label.
 DEFINES = re.compile(
     r"^\s*(?:(?:packer|variables?|locals?|data)(?:\s*[\"{]|\s+\w)|source\s+\S+\s+[^\s{])", re.MULTILINE
@@ -65,6 +67,16 @@ def takes_templates(role: Path) -> bool:
 def reads_vars_by_family(path: Path) -> bool:
     """Whether a file reads variables only of the machine's own family, chosen by the fact os_family."""
     return not VARS.search(VARS_BY_FAMILY.sub("", _read_texts([path])))
+
+
+def is_document(role: Path, path: Path) -> bool:
+    """Whether a file of a role is for people, as README.md is."""
+    return path.parent == role and path.name.startswith("README")
+
+
+def may_read_documents(path: Path) -> bool:
+    """Whether a file that Ansible evaluates may name the documents of a role."""
+    return bool(DOCUMENTS.search(_read_texts([path])))
 
 
 def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:

@@ -29,6 +29,7 @@ from bakery.cli import (
     doctor,
     edit,
     env,
+    explain,
     history,
     keys,
     plan,
@@ -123,6 +124,7 @@ GROUPS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
         "refresh": refresh.refresh,
         "status": status.status,
         "plan": plan.plan,
+        "explain": explain.explain,
         "ci": ci.ci,
     },
     "Images": {

@@ -1,16 +1,22 @@
 """`bakery bake`: make disks, and images at targets where Packer builds."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bakery.bake.task_times import read_task_times
 from bakery.cli import options
 from bakery.cli.session import session
 from bakery.engine.run import bake_images
+from bakery.host.errors import UsageError
 from bakery.host.parallel import raise_failures
+from bakery.host.text import count_of
 from bakery.model import documents
 from bakery.model.documents import Artifact, RemoteBuild
 from bakery.reports import render_table
+
+LONGEST = 20  # tasks; the others take little
 
 
 def bake(
@@ -26,6 +32,9 @@ def bake(
     keep: Annotated[
         bool, typer.Option("--keep", help="If a bake on this machine fails, keep its disk and say how to log in.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Print the tasks of each bake that took longest, for authors of roles.")
+    ] = False,
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -39,7 +48,11 @@ def bake(
     BAKERY_SSH_TIMEOUT sets how long a machine may take to answer on SSH, such as 20m.
 
     Example: bakery bake web
+
+    Example: bakery bake web --profile
     """
+    if profile and json:
+        raise UsageError("--json and --profile exclude each other")
     with session(definitions, workspace, catalog, verb="bake", json=json, quiet=quiet, verbose=verbose) as verb_session:
         bakes = bake_images(verb_session, images, builder or [], jobs, baked_before, keep)
         parts = [part for outcome in bakes.outcomes if outcome.result for part in outcome.result.parts]
@@ -49,8 +62,24 @@ def bake(
             print(documents.dump_all(parts).decode(), end="")
         elif rows and not quiet:
             print(render_table(("image", "version", "result"), rows))
+        if profile:
+            print("".join(f"\n{render_profile(part)}\n" for part in parts), end="")
         raise_failures(bakes.outcomes)
 
 
 def _result_cell(part: Artifact | RemoteBuild) -> str:
     return part.disk.path if isinstance(part, Artifact) else ", ".join(part.ids.values())
+
+
+def render_profile(part: Artifact | RemoteBuild) -> str:
+    """The tasks of a bake that took longest, with their share of the time of all tasks."""
+    title = f"{part.image} {part.version}"
+    tasks = read_task_times(Path(part.log)) if part.log else []
+    total = sum(task.seconds for task in tasks)
+    if not total:
+        return f"{title}: its log has no times of tasks"
+    rows = [
+        (f"{task.seconds:.1f}", f"{task.seconds / total:.0%}", task.role or "-", task.name) for task in tasks[:LONGEST]
+    ]
+    table = render_table(("seconds", "share", "role", "task"), rows)
+    return f"{title}: {count_of(len(tasks), 'task')} in {total:.1f} s\n{table}"

@@ -1,24 +1,18 @@
 """`bakery plan`: what a run would do, and why."""
 
-import textwrap
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from bakery.cli import options
-from bakery.cli.completion import complete_images
 from bakery.cli.session import open_session
 from bakery.engine.checks import check_all
 from bakery.engine.plan import Action, Plan
 from bakery.host.errors import ExitCode
 from bakery.host.text import count_of
 from bakery.model import documents
-from bakery.model.inputs import Change, shorten_digests
-from bakery.reports import WIDTH, render_table
-
-ABSENT = "(none)"
-INDENT = "  "
+from bakery.reports import render_table
 
 
 def plan(
@@ -29,14 +23,6 @@ def plan(
     max_age: options.MaxAge = options.MAX_AGE,
     rebuild: options.Rebuild = False,
     baked_before: options.BakedBefore = None,
-    why: Annotated[
-        str,
-        typer.Option(
-            metavar="IMAGE",
-            help="Show each changed input of this image, before and now.",
-            autocompletion=complete_images,
-        ),
-    ] = "",
     json: options.Json = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there is work to do.")
@@ -44,22 +30,20 @@ def plan(
 ) -> int:
     """Show what a run would do, and why.
 
-    Changes nothing. Names each changed input, with both values if they are readable, and the updates that the last
-    'bakery refresh' found. Checks the definitions that a run works on, as 'bakery validate' does.
+    Changes nothing. Names the first changed input, with both values if they are readable, and the updates that the last
+    'bakery refresh' found; 'bakery explain IMAGE' names all inputs. Checks the definitions that a run works on, as
+    'bakery validate' does.
 
     Example: bakery plan web
-
-    Example: bakery plan --why web
     """
     rebuild_asked = datetime.now(UTC) if rebuild else baked_before
     session = open_session(definitions, workspace, catalog, quiet=json)
-    names = [*(images or []), why] if why else images
-    document = session.plan(names, timedelta(hours=max_age), rebuild_asked)
+    document = session.plan(images, timedelta(hours=max_age), rebuild_asked)
     check_all(session, [session.definitions.images[action.image] for action in document.pending])
     if json:
         print(documents.dump(document).decode(), end="")
     else:
-        print("\n\n".join([render(document), *([render_changes(document, why)] if why else [])]))
+        print(render(document))
     return ExitCode.CHANGES if detailed_exitcode and document.pending else ExitCode.OK
 
 
@@ -74,31 +58,6 @@ def render(document: Plan) -> str:
         summary += f", {waiting} {'waits' if waiting == 1 else 'wait'} for the result"
     table = render_table(("image", "action", "version", "reason"), rows)
     return "\n\n".join(filter(None, (table, "\n".join(effects), summary)))
-
-
-def render_changes(document: Plan, image: str) -> str:
-    """Each changed input of an image with both values; the reason of its action if no input changed."""
-    action = next(action for action in document.actions if action.image == image)
-    if not action.changes:
-        unknown = ", and its inputs are known after that" if action.kind == "wait" else ""
-        return f"{image}: {action.reason}{unknown}"
-    title = f"{image}: {count_of(len(action.changes), 'input')} changed since {action.version}"
-    return "\n".join([title, *map(_describe_change, action.changes)])
-
-
-def _describe_change(change: Change) -> str:
-    """A line, or a paragraph for each value if a line has no room for both."""
-    before, after = (shorten_digests(value) or ABSENT for value in (change.before, change.after))
-    line = f"{INDENT}{change.input}: {before} -> {after}"
-    if len(line) <= WIDTH:
-        return line
-    return "\n".join([f"{INDENT}{change.input}", _wrap_value("before", before), _wrap_value("now", after)])
-
-
-def _wrap_value(label: str, text: str) -> str:
-    label = f"{2 * INDENT}{label:8}"
-    text = text.replace('","', '", "')  # a line breaks between two entries of a list
-    return textwrap.fill(text, WIDTH, initial_indent=label, subsequent_indent=" " * len(label), break_on_hyphens=False)
 
 
 def _version_cell(action: Action) -> str:

@@ -19,7 +19,16 @@ from bakery.model.project import Project
 # The plugins in tools.toml: their versions can change an image.
 PLUGINS = ("packer-plugin-ansible", *(builder.plugin for builder in BUILDERS.values()))
 # The system's programs whose versions can change an image, and the option that prints the version.
-SYSTEM_TOOLS = {"qemu-system-x86_64": "--version", "qemu-img": "--version", "mke2fs": "-V", "mmdebstrap": "--version"}
+SYSTEM_TOOLS = {
+    "qemu-system-x86_64": "--version",
+    "qemu-img": "--version",
+    "mke2fs": "-V",
+    "mmdebstrap": "--version",
+    "sfdisk": "--version",
+    "mformat": "--version",
+}
+# Ansible's collections, and what it reads files and evaluates templates with.
+LIBRARIES = ("ansible", "ansible-core", "jinja2", "pyyaml")
 MISSING = "missing"
 # A version in a text such as "Packer v1.16.0" or "packer-plugin-qemu_v1.0.9_x5.0", but no pre-release.
 RELEASE = re.compile(r"(?<![\d.])(\d+)\.(\d+)\.(\d+)(?![\d.-])")
@@ -58,7 +67,7 @@ def versions(project: Project) -> dict[str, str]:
     """Version of every tool that can change an image, as the installed program reports it. Starts no guest."""
     return {
         **_program_versions(_version_commands(project), project.cache / "tools.json"),
-        "ansible-core": version("ansible-core"),
+        **{name: version(name) for name in LIBRARIES},
         "python": platform.python_version(),
     }
 

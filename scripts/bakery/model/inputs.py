@@ -21,6 +21,7 @@ UPDATES = "updates"
 PACKAGES = "packages"
 ROLES = "roles"
 PASSWORDS = "passwords"  # set if the seal keeps them
+DESCRIPTION = "description"  # which only a user's own template can write to the disk, as tags
 PARENT = "base"  # QEMU's base: the digest of the parent's disk or of a download, or a recipe's values
 LOCKED = "lock:"
 READABLE = 40  # characters; a longer value is a digest or a list, which is useless in one line
@@ -57,6 +58,11 @@ def machine(name: str) -> str:
     return f"machine:{name}"
 
 
+def tag(name: str) -> str:
+    """The value of a tag."""
+    return f"tag:{name}"
+
+
 def secret(name: str) -> str:
     """The location of a secret in Vault, never its value."""
     return f"secret:{name}"
@@ -70,6 +76,11 @@ def input_key(inputs: Mapping[str, str]) -> str:
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def exact_json(value: Any) -> str:
+    """JSON with keys in their order, in which a template of Ansible writes them."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The keys of an assumed role, renewed before their session ends, or when AWS says that it has ended."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from botocore.credentials import RefreshableCredentials
@@ -9,25 +10,31 @@ ENDED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _KEY = "bakery.access_key"  # of a request, in its context
 
 
-class RoleCredentials(RefreshableCredentials):  # type: ignore[misc]
+class RoleCredentials(RefreshableCredentials):
     """Keys that botocore renews in the last 15 minutes of their session, one thread for all."""
 
     def __init__(self, assume: Callable[[], dict[str, str]]) -> None:
         """`assume` gives keys and their end in botocore's names, and is called at once."""
-        keys = assume()
-        self._ended_key = ""
+        self._assume = assume
+        self._ended_key = self._current_key = ""
+        keys = self._assume_again()
         super().__init__(
             keys["access_key"],
             keys["secret_key"],
             keys["token"],
-            self._expiry_datetime(keys["expiry_time"]),
-            assume,
+            datetime.fromisoformat(keys["expiry_time"]),
+            self._assume_again,
             "assume-role",
         )
 
     def refresh_needed(self, refresh_in: int | None = None) -> bool:
         """Whether the session ends within so many seconds, or has ended before its time."""
-        return self._access_key == self._ended_key or bool(super().refresh_needed(refresh_in))
+        return self._current_key == self._ended_key or super().refresh_needed(refresh_in)
+
+    def _assume_again(self) -> dict[str, str]:
+        keys = self._assume()
+        self._current_key = keys["access_key"]
+        return keys
 
     def renew_for(self, client: Any) -> None:
         """Have calls of a client that AWS refuses since the session has ended sent again, once, with new keys."""

@@ -129,6 +129,7 @@ class CliRunner:
     failing_checks: set[str] = field(default_factory=set)  # images that fail their tests
     base_name: str = "debian bookworm"  # of what has no parent
     seconds: dict[str, float] = field(default_factory=dict)  # that a step says it took: "bake web"
+    logs: dict[str, Path] = field(default_factory=dict)  # of the bake of an image
     baked_at: str = "2026-01-31T12:00:00+00:00"  # of every disk
 
     def __call__(self, *arguments: str) -> CliResult:
@@ -209,7 +210,7 @@ class CliRunner:
             tools={},
             seconds={"provision": self.seconds.get(f"bake {image.name}", 0)},
             created=self.baked_at,
-            log="",
+            log=str(self.logs.get(image.name, "")),
             vendor_base=base.vendor_base,
         )
         save_signed(artifact, artifact, folder / "artifact.json", open_keyring(context.project), "bake-private")

@@ -45,7 +45,7 @@ def versions(bakery: CliRunner) -> CliRunner:
         ("bakery pl", ["plan"]),
         ("bakery plan ", ["base", "web"]),
         ("bakery plan w", ["web"]),
-        ("bakery plan --why ", ["base", "web"]),
+        ("bakery explain ", ["base", "web"]),
         ("bakery update w", ["web"]),
         ("bakery catalog b", ["base"]),
         ("bakery history w", ["web"]),

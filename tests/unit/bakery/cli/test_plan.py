@@ -1,6 +1,5 @@
 """`bakery plan` on real definitions and a catalog in a folder."""
 
-import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -48,42 +47,6 @@ def test_a_changed_variable_is_named_with_both_values(bakery: CliRunner) -> None
         ["base", "keep", "1.0.0", "inputs unchanged; not refreshed"],
         ["web", "bake", "1.0.0 -> 1.0.1", 'var:nginx.nginx_message: "hello" -> "goodbye"'],
     ]
-
-
-def test_all_changed_inputs_of_an_image(bakery: CliRunner) -> None:
-    bakery.line()
-    bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
-    packages = [f"package-{number}" for number in range(8)]
-    bakery.edit("web", "software:\n", f"software:\n  packages: [{', '.join(packages)}]\n")
-    page = bakery.write("ansible/roles/nginx/files/page.html", "a new file\n")
-    digest = hashlib.sha256(page.read_bytes()).hexdigest()
-    answer = bakery("plan", "--why", "web")
-    assert answer.out.startswith(bakery("plan", "web").out)
-    assert answer.out.partition("work\n\n")[2] == (
-        "web: 3 inputs changed since 1.0.0\n"
-        "  packages\n"
-        "    before  []\n"
-        '    now     ["package-0", "package-1", "package-2", "package-3", "package-4",\n'
-        '            "package-5", "package-6", "package-7"]\n'
-        '  var:nginx.nginx_message: "hello" -> "goodbye"\n'
-        f"  role:nginx/files/page.html: (none) -> 644 {digest[:12]}\n"
-    )
-    assert max(map(len, answer.out.partition("work\n\n")[2].splitlines())) <= 80
-    assert documents.parse(Plan, bakery("plan", "--why", "web", "--json").out.encode(), "stdout").actions[-1].changes
-
-
-def test_an_image_without_a_changed_input(bakery: CliRunner) -> None:
-    assert bakery("plan", "--why", "base").out.endswith("work\n\nbase: never baked\n")
-    waiting = "web: waits for base, and its inputs are known after that"
-    assert bakery("plan", "--why", "web").out.endswith(f"result\n\n{waiting}\n")
-    bakery.line()
-    assert bakery("plan", "base", "--why", "web").out.endswith("work\n\nweb: inputs unchanged; not refreshed\n")
-
-
-def test_an_unknown_image_has_no_changes(bakery: CliRunner) -> None:
-    answer = bakery("plan", "base", "--why", "wbe")
-    assert (answer.code, answer.out) == (64, "")
-    assert answer.err == "error: no image named 'wbe'\nhint: did you mean 'web'?\n"
 
 
 def test_it_says_what_a_run_publishes_and_which_channel_moves(bakery: CliRunner) -> None:

@@ -17,83 +17,7 @@ from bakery.model.documents import Mode
 from bakery.model.exemption import PASSWORDS
 from bakery.model.inputs import Inputs, canonical_json, compare_inputs, input_key
 from bakery.model.project import Project
-
-TOOLS = {"packer": "1.11.2", "qemu-img": "7.2.0"}
-MACHINE = {"type": "pc", "memory_mib": "2048"}
-FILES = {
-    "ansible/playbooks/ansible.cfg": "[defaults]\n",
-    "ansible/.ansible-lint": "profile: production\n",
-    "ansible/playbooks/bake.yml": "- hosts: all\n",
-    "ansible/playbooks/bake-windows.yml": "- hosts: all\n",
-    "ansible/playbooks/requirements.yml": "collections: []\n",
-    "ansible/playbooks/filter_plugins/names.py": "",
-    "ansible/roles/nginx/tasks/main.yml": (
-        '- ansible.builtin.include_vars: "{{ ansible_facts.os_family }}.yml"\n- include_role: {name: tls}\n'
-    ),
-    "ansible/roles/nginx/vars/main.yml": "{}\n",
-    **{f"ansible/roles/nginx/vars/{family}.yml": "{}\n" for family in ("Debian", "RedHat", "Windows")},
-    "ansible/roles/nginx/meta/bakery.yml": "modes: [vm]\n",
-    "ansible/roles/nginx/meta/argument_specs.yml": "argument_specs: {}\n",
-    "ansible/roles/nginx/tasks/deep/site.yaml": "- ansible.builtin.import_role:\n    # why\n    name: site\n",
-    "ansible/roles/nginx/handlers/main.yml": "- include_role: name=restart\n",
-    "ansible/roles/nginx/meta/main.yml": "dependencies: [common, {role: users}, {name: time}]\n",
-    "ansible/roles/nginx/files/run.sh": "#!/bin/sh\n",
-    "ansible/roles/common/meta/main.yml": "dependencies: [deep]\n",
-    "ansible/roles/common/tasks/main.yml": "[]\n",
-    **{
-        f"ansible/roles/{name}/tasks/main.yml": f"# {name}\n[]\n"
-        for name in ("tls", "site", "restart", "users", "time", "deep", "seal", "unrelated")
-    },
-    "packer/templates/qemu/image.pkr.hcl": 'source "qemu" "image" {\n}\n',
-    "packer/templates/qemu/linux.pkr.hcl": "build {\n}\n",
-    "packer/templates/qemu/linux/user-data": "#cloud-config\n",
-    "packer/templates/qemu/windows.pkr.hcl": 'build {\n  source "qemu.image" {\n  }\n}\n',
-    "packer/templates/qemu/windows/unattend.xml": "<unattend/>\n",
-    "packer/templates/aws/image.pkr.hcl": "locals {}\n",
-    "packer/templates/chroot/chroot.pkr.hcl": "source {}\n",
-    "packer/base/debian/customize.sh": "#!/bin/sh\n",
-    "packer/images/own/mine.pkr.hcl": "source {}\n",
-    "packer/tests/test_web.py": "",
-    "elsewhere/motd": "hello\n",
-}
-IMAGE: dict[str, Any] = {
-    "name": "web",
-    "description": "A web server",
-    "os": "debian-12",
-    "arch": "x86_64",
-    "version": "1.0",
-    "base": {"qemu": {"image": "debian-12"}},
-    "software": {"packages": ["curl"], "roles": [{"name": "nginx", "vars": {"port": 8080, "sites": {"a": 1, "b": 2}}}]},
-    "secrets": {"token": {"path": "secret/data/web", "key": "token"}},
-}
-
-
-class FakeProject:
-    """A project on disk, one definition in it, and the inputs that they give."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.shipped = root / "shipped"
-        self.image = json.loads(json.dumps(IMAGE))
-        self.tools = dict(TOOLS)
-        self.machine = dict(MACHINE)
-        self.base = "b" * 64
-        for name, text in FILES.items():
-            self.write(name, text)
-        (root / "ansible/roles/nginx/files/motd").symlink_to("../../../../elsewhere/motd")
-
-    def write(self, name: str, text: str) -> None:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def fingerprints(self) -> Fingerprints:
-        project = Project(self.root, self.root / "packer/images", self.root / ".bakery", self.shipped)
-        return Fingerprints(project, self.tools, self.machine)
-
-    def inputs(self) -> Inputs:
-        image = Definition.model_validate_json(json.dumps(self.image))
-        return self.fingerprints().inputs(image, self.root / "packer/images/web.yaml", self.base)
+from unit.bakery.engine.fake_project import IMAGE, MACHINE, TOOLS, FakeProject
 
 
 @pytest.fixture
@@ -160,10 +84,14 @@ COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
     "play": (change("ansible/playbooks/bake.yml"), ["ansible:bake.yml"]),
     "collections": (change("ansible/playbooks/requirements.yml"), ["ansible:requirements.yml"]),
     "plugin": (change("ansible/playbooks/filter_plugins/names.py"), ["ansible:filter_plugins/names.py"]),
-    "template": (change("packer/templates/qemu/image.pkr.hcl"), ["template:qemu/image.pkr.hcl"]),
+    "template": (change("packer/templates/qemu/image.pkr.hcl", "locals {\n}\n"), ["template:qemu/image.pkr.hcl"]),
     "variable": (define("software", "roles", 0, "vars", "port", to=8081), ["var:nginx.port"]),
     "variable deep down": (define("software", "roles", 0, "vars", "sites", "b", to=3), ["var:nginx.sites"]),
     "variable of another type": (define("software", "roles", 0, "vars", "port", to="8080"), ["var:nginx.port"]),
+    "order of the keys in a variable": (
+        define("software", "roles", 0, "vars", "sites", to={"b": 2, "a": 1}),
+        ["var:nginx.sites"],
+    ),
     "new variable": (define("software", "roles", 0, "vars", "user", to="www"), ["var:nginx.user"]),
     "roles": (
         define(
@@ -186,7 +114,7 @@ COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
     ),
     "own template": (
         define("template", to="own"),
-        ["ansible:bake-windows.yml", "template/mine.pkr.hcl", *QEMU_TEMPLATE],
+        ["ansible:bake-windows.yml", "description", "template/mine.pkr.hcl", *QEMU_TEMPLATE],
     ),
     "variables of the family": (change(f"{ROLE}/vars/Debian.yml"), ["role:nginx/vars/Debian.yml"]),
     "variables of all families": (change(f"{ROLE}/vars/main.yml"), ["role:nginx/vars/main.yml"]),
@@ -194,7 +122,10 @@ COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
         change(f"{ROLE}/meta/argument_specs.yml"),
         ["role:nginx/meta/argument_specs.yml"],
     ),
-    "build of the system": (change("packer/templates/qemu/linux.pkr.hcl"), ["template:qemu/linux.pkr.hcl"]),
+    "build of the system": (
+        change("packer/templates/qemu/linux.pkr.hcl", "build { }\n"),
+        ["template:qemu/linux.pkr.hcl"],
+    ),
     "file of the system": (change("packer/templates/qemu/linux/user-data"), ["template:qemu/linux/user-data"]),
     "base by url": (
         define("base", to={"qemu": {"url": "https://example.org/disk", "sha256": "d" * 64}}),
@@ -236,7 +167,9 @@ COUNTS_NOT: dict[str, Callable[[FakeProject], object]] = {
     "targets": define("targets", to=["local"]),
     "age": define("rebuild_after_days", to=7),
     "retention": define("retention", to={"deprecate_after_days": 7}),
-    "order of variables": define("software", "roles", 0, "vars", to={"sites": {"b": 2, "a": 1}, "port": 8080}),
+    "order of variables": define("software", "roles", 0, "vars", to={"sites": {"a": 1, "b": 2}, "port": 8080}),
+    "document of a role": change(f"{ROLE}/README.md"),
+    "comment in a template": change("packer/templates/qemu/linux.pkr.hcl", "# why\n\nbuild {\n  // how\n}\n"),
 }
 
 
@@ -326,7 +259,11 @@ def test_answers_of_an_installer_count(world: FakeProject) -> None:
 
 @pytest.mark.parametrize(
     "apply",
-    [change("ansible/playbooks/bake.yml"), change("packer/templates/qemu/image.pkr.hcl"), define("mode", to="chroot")],
+    [
+        change("ansible/playbooks/bake.yml"),
+        change("packer/templates/qemu/image.pkr.hcl", "locals {\n}\n"),
+        define("mode", to="chroot"),
+    ],
 )
 def test_provisioning_does_not_count_without_software(world: FakeProject, apply: Callable[[FakeProject], None]) -> None:
     del world.image["software"]
@@ -550,13 +487,11 @@ def test_a_change_counts_if_the_bake_reads_the_file(tree: Path, data: st.DataObj
     files = sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
     path = data.draw(st.sampled_from(files))
     content, mode = path.read_bytes(), path.stat().st_mode
-    comment = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"])).map(
-        lambda text: content + f"\n# {text}\n".encode()
-    )
     # A build that defines something for other builds counts for them: test_what_may_be_read_counts.
-    changed = (
-        comment if path.name.endswith(".pkr.hcl") else comment | st.binary().filter(lambda other: other != content)
-    )
+    build = st.integers(0, 9).map(lambda number: content + f'\nbuild {{\n  name = "{number}"\n}}\n'.encode())
+    comment = st.integers(0, 9).map(lambda number: content + f"\n# {number}\n".encode())  # some YAML must stay valid
+    other = st.binary().filter(lambda other: other != content)
+    changed = build if path.name.endswith(".pkr.hcl") else comment if path.suffix == ".yml" else other
     before = input_key(inputs_of(tree, image))
     try:
         if data.draw(st.booleans(), label="content"):
