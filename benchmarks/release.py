@@ -18,7 +18,7 @@ from bakery.catalog import Catalog, Record
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.engine import channels
-from bakery.engine.moves import Channel
+from bakery.engine.pointers import Channel
 from bakery.host.events import silent
 from bakery.machine import disk_image
 from bakery.model.definition import ImageDefinition

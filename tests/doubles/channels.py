@@ -5,7 +5,7 @@ from typing import Any
 
 from bakery.catalog import Catalog
 from bakery.clouds.target import Finding, Listing, Resource, Use
-from bakery.engine.moves import Channel
+from bakery.engine.pointers import Channel
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, silent
 from bakery.model.documents import Availability, Location, Pointer, Publication

@@ -22,7 +22,7 @@ from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.clouds.target import Target
 from bakery.engine import channels
-from bakery.engine.moves import compare_pointers
+from bakery.engine.pointers import compare_pointers
 from bakery.engine.publish import publish
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, ExitCode, NotFoundError, PartialError, UsageError

@@ -10,8 +10,8 @@ from bakery.clouds.target import Finding, Status
 from bakery.engine.channels import open_channel, restore
 from bakery.engine.distribution import distribute_version
 from bakery.engine.lifecycle import bring_images, settle
-from bakery.engine.moves import Channel, Targets, compare_pointers
 from bakery.engine.notices import announce_repair
+from bakery.engine.pointers import Channel, Targets, compare_pointers
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host.events import report_step

@@ -6,17 +6,10 @@ from contextlib import contextmanager
 
 from bakery.catalog import Catalog, ChannelEntry, PointerChange, Record, owner
 from bakery.catalog.keys import version_numbers
-from bakery.engine.moves import (
-    Channel,
-    Targets,
-    describe_places,
-    find_defects,
-    list_changes,
-    move_channel,
-    settle_move,
-)
+from bakery.engine.moves import find_defects, move_channel, settle_move
 from bakery.engine.notices import announce_move
 from bakery.engine.plan import describe_hold
+from bakery.engine.pointers import Channel, Targets, describe_places, list_changes
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host import files

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from bakery.catalog import Record
 from bakery.clouds.target import Target, gone_error
-from bakery.engine.moves import Targets
 from bakery.engine.plan import describe_encryption, list_unwanted
+from bakery.engine.pointers import Targets
 from bakery.engine.publish import lock_version, publish_everywhere
 from bakery.engine.recovery import publish_recovered
 from bakery.engine.session import Session

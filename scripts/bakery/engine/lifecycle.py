@@ -11,8 +11,8 @@ from bakery.catalog import Record
 from bakery.catalog.record import AVAILABILITY, State
 from bakery.clouds.target import Target
 from bakery.engine import distribution
-from bakery.engine.moves import Targets
 from bakery.engine.notices import announce_state
+from bakery.engine.pointers import Targets
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host.errors import BakeryError, UsageError

@@ -6,58 +6,28 @@ where it points, and the last line of the journal ends the move. A run that is k
 the next run finishes it or takes it back.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bakery.catalog import Catalog, ChannelEntry, Move, PointerChange, Record
-from bakery.clouds.target import Finding, Target
+from bakery.catalog import ChannelEntry, Move, PointerChange, Record
+from bakery.clouds.target import Finding
+from bakery.engine.pointers import (
+    Channel,
+    Place,
+    Pointers,
+    by_target,
+    describe_places,
+    explain_failure,
+    list_wanted,
+    place_of,
+    read_pointers,
+)
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.host.events import Event, Reporter
 from bakery.host.text import count_of
 from bakery.model.documents import Location, Pointer
-from bakery.model.version import ImageVersion
 
-Targets = Mapping[str, Target]
 EndState = Literal["done", "undone"]
-Place = tuple[str, Location]  # the name of a target, and a location there
-Pointers = Mapping[Place, Pointer]
-
-
-@dataclass(frozen=True)
-class Channel:
-    """A channel of an image, and the targets at which it has pointers. `owner` owns the moves of this run."""
-
-    catalog: Catalog
-    image: str
-    arch: str
-    name: str
-    targets: Targets
-    owner: str
-    report: Reporter
-
-    @property
-    def head(self) -> ChannelEntry | None:
-        """The newest entry, which may have deleted the channel."""
-        return self.catalog.last_entry(self.image, self.arch, self.name)
-
-    @property
-    def last_move(self) -> Move | None:
-        """The last line of the journal."""
-        return self.catalog.last_move(self.image, self.arch, self.name)
-
-    @property
-    def unfinished_move(self) -> Move | None:
-        """The move that has begun and not ended, if there is one."""
-        return self.catalog.unfinished_move(self.image, self.arch, self.name)
-
-    def record(self, version: str) -> Record | None:
-        """The record of a version; None for no version."""
-        return self.catalog.record(ImageVersion(self.image, self.arch, version)) if version else None
-
-    def note(self, text: str) -> None:
-        """Report a line about the channel."""
-        self.report(Event("note", "promote", self.image, text))
 
 
 @dataclass(frozen=True)
@@ -94,7 +64,7 @@ def move_channel(
     channel.catalog.require_publisher()
     head, last = channel.head, channel.last_move
     before, version = (head.version if head else ""), (record.version if record else "")
-    actual = _read_pointers(channel, changes, record or channel.record(before))
+    actual = read_pointers(channel, changes, record or channel.record(before))
     if not overwrite:
         _refuse_foreign(channel, head, changes, actual)
     pointers = _list_pointers(changes, actual)
@@ -131,7 +101,7 @@ def settle_move(channel: Channel, *, overwrite: bool = False) -> None:
         return
     move = channel.catalog.take_move(unfinished, channel.owner)
     record, head = channel.record(move.version), channel.head
-    actual = _read_pointers(channel, move.changes, record or channel.record(move.before))
+    actual = read_pointers(channel, move.changes, record or channel.record(move.before))
     work = _Work(channel, move, head, record, actual)
     if head and head.number >= move.entry:
         _settle_by_catalog(work)
@@ -161,77 +131,13 @@ def find_defects(channel: Channel, record: Record) -> list[Finding]:
     return [finding for finding in findings if finding.status != "correct"]
 
 
-def compare_pointers(channel: Channel) -> Iterator[tuple[str, Finding]]:
-    """Compare the pointers of a channel with its entry; the target of each comparison with its result.
-
-    A pointer that the channel left behind where its version was withdrawn is unexpected.
-    """
-    head = channel.head
-    record = channel.record(head.version) if head else None
-    places = _list_places(channel)
-    unwanted = [
-        (publication.target, location.location)
-        for publication in (record.publications if record else ())
-        for location in publication.withdrawn
-        if publication.target in channel.targets
-    ]
-    changes = [
-        PointerChange(target, *location, "", places.get((target, location), ""))
-        for target, location in dict.fromkeys((*places, *unwanted))
-    ]
-    for name, group in _by_target(changes).items():
-        try:
-            actual = _read_pointers(channel, group, record)
-        except BakeryError as error:
-            where = describe_places(group)
-            yield name, Finding(where, "unreachable", _explain_failure(error))
-            continue
-        for change in group:
-            yield name, _compare_pointer(change, actual.get(_place(change)))
-
-
-def _compare_pointer(change: PointerChange, pointer: Pointer | None) -> Finding:
-    where = "/".join(filter(None, change.location)) or change.target
-    if pointer is None:
-        return Finding(where, "missing", f"expected {change.after}") if change.after else Finding(where, "correct")
-    if not change.after:
-        return Finding(where, "unexpected", f"{pointer.name} is {pointer.value}, expected none")
-    if pointer.value != change.after:
-        return Finding(where, "incorrect", f"{pointer.name} is {pointer.value}, expected {change.after}")
-    return Finding(where, "correct")
-
-
-def list_changes(channel: Channel, record: Record | None) -> list[PointerChange]:
-    """The values of a channel's pointers at each place, now and when it points at a version; None for nothing.
-
-    BakeryError if the channel has pointers at a target that the definition does not have any more.
-    """
-    before, after = _list_places(channel), _list_wanted(channel, record)
-    if absent := {target for target, _ in before} - channel.targets.keys():
-        names = " and ".join(sorted(absent))
-        raise BakeryError(
-            f"channel {channel.name} of {channel.image} also points at {names}, where the definition has no target",
-            hint=f"add {names} to the targets again and run 'bakery channel delete {channel.image} {channel.name}'; "
-            "the next run makes the channel anew, without them",
-        )
-    return [
-        PointerChange(target, *location, before.get((target, location), ""), after.get((target, location), ""))
-        for target, location in dict.fromkeys((*before, *after))
-    ]
-
-
-def describe_places(changes: Iterable[PointerChange]) -> str:
-    """Places in a message: the target, then account and region if it has them."""
-    return ", ".join(f"{change.target} {'/'.join(filter(None, change.location))}".strip() for change in changes)
-
-
 def _carry_out(work: _Work) -> ChannelEntry:
     """Write the pointers and the entry of a move, and end it."""
     channel, move = work.channel, work.move
     due = _due(move.changes, work.actual)
     untouched, pointers = list(due), dict(work.actual)
     try:
-        for name, changes in _by_target(due).items():
+        for name, changes in by_target(due).items():
             untouched = [change for change in untouched if change.target != name]
             pointers |= _write_pointers(work, name, changes, work.record)
         entry = _write_entry(work, work.record, pointers, move.reason, held=move.held)
@@ -266,7 +172,7 @@ def _take_back(work: _Work, changes: Sequence[PointerChange], error: BaseExcepti
         if state:
             work.channel.catalog.end_move(work.move, state)
     except BakeryError as failure:
-        lines.append(f"the catalog keeps the move, and the next run ends it: {_explain_failure(failure)}")
+        lines.append(f"the catalog keeps the move, and the next run ends it: {explain_failure(failure)}")
     if isinstance(error, BakeryError):
         error.detail = "\n".join(filter(None, (error.detail, *lines)))
 
@@ -281,18 +187,14 @@ def _follow_catalog(work: _Work, changes: Sequence[PointerChange]) -> tuple[list
     record = channel.record(version)
     state: EndState | None = "done" if version == move.version else "undone"
     lines = []
-    for name, group in _by_target(changes).items():
+    for name, group in by_target(changes).items():
         try:
             _restore_target(work, name, group, record)
             lines.append(f"{name}: restored to {version or 'nothing'}")
         except BakeryError as failure:
             state = None
-            lines.append(f"{name}: NOT restored to {version or 'nothing'}: {_explain_failure(failure)}")
+            lines.append(f"{name}: NOT restored to {version or 'nothing'}: {explain_failure(failure)}")
     return lines, state
-
-
-def _explain_failure(failure: BakeryError) -> str:
-    return ": ".join(filter(None, (failure.message, failure.detail)))
 
 
 def _restore_target(work: _Work, name: str, changes: Sequence[PointerChange], record: Record | None) -> None:
@@ -300,10 +202,10 @@ def _restore_target(work: _Work, name: str, changes: Sequence[PointerChange], re
     try:
         _write_pointers(work, name, changes, record)
     except BakeryError:
-        actual, values = _read_pointers(work.channel, changes, work.image), _decide_values(work, record)
+        actual, values = read_pointers(work.channel, changes, work.image), _decide_values(work, record)
         for change in changes:
-            pointer = actual.get(_place(change))
-            if (pointer.value if pointer else "") != values.get(_place(change), ""):
+            pointer = actual.get(place_of(change))
+            if (pointer.value if pointer else "") != values.get(place_of(change), ""):
                 raise
 
 
@@ -313,9 +215,9 @@ def _write_pointers(
     """Point places of a target at a version, and remove the pointers where it is not."""
     channel = work.channel
     target, values = channel.targets[name], _decide_values(work, record)
-    locations = [change.location for change in changes if _place(change) in values]
+    locations = [change.location for change in changes if place_of(change) in values]
     values_to_remove = {
-        change.location: {change.before, change.after} - {""} for change in changes if _place(change) not in values
+        change.location: {change.before, change.after} - {""} for change in changes if place_of(change) not in values
     }
     pointers: Mapping[Location, Pointer] = {}
     if locations and record and (publication := record.publication(name)):
@@ -337,16 +239,6 @@ def _write_entry(
     return channel.catalog.move(record, channel.name, reason, head, own_pointers, held=held)
 
 
-def _read_pointers(channel: Channel, changes: Sequence[PointerChange], of: Record | None) -> dict[Place, Pointer]:
-    """The channel's pointers at the places of changes, as they are now; `of` is any version of the image."""
-    pointers: dict[Place, Pointer] = {}
-    for name, group in _by_target(changes).items():
-        if of:
-            read = channel.targets[name].read_channel(of, channel.name, [change.location for change in group])
-            pointers |= {(name, location): pointer for location, pointer in read.items()}
-    return pointers
-
-
 def _refuse_foreign(
     channel: Channel, head: ChannelEntry | None, changes: Iterable[PointerChange], actual: Pointers
 ) -> None:
@@ -355,7 +247,8 @@ def _refuse_foreign(
     foreign = [
         (change, pointer)
         for change in changes
-        if (pointer := actual.get(_place(change))) and pointer.value not in {change.before, change.after, *last_values}
+        if (pointer := actual.get(place_of(change)))
+        and pointer.value not in {change.before, change.after, *last_values}
     ]
     if foreign:
         raise ConflictError(
@@ -372,68 +265,18 @@ def _refuse_foreign(
 def _due(changes: Iterable[PointerChange], actual: Pointers) -> list[PointerChange]:
     """The changes that are not there yet."""
     values = {place: pointer.value for place, pointer in actual.items()}
-    return [change for change in changes if change.after != values.get(_place(change), "")]
-
-
-def _list_places(channel: Channel) -> dict[Place, str]:
-    """The channel's places, and the values that its pointers have there by the catalog.
-
-    The last move knows them: its version may be in other places by now. Older releases kept no journal.
-    """
-    head, move = channel.head, channel.last_move
-    if move and head and head.number <= move.entry and move.state != "begun":
-        return {
-            _place(change): value
-            for change in move.changes
-            if (value := change.after if move.state == "done" else change.before)
-        }
-    record = channel.record(head.version) if head else None
-    elsewhere = {
-        (publication.target, location.location): location.id
-        for publication in (record.publications if record else ())
-        if publication.target not in channel.targets
-        for location in publication.locations
-    }
-    return {**_list_values(channel, record), **elsewhere}
+    return [change for change in changes if change.after != values.get(place_of(change), "")]
 
 
 def _decide_values(work: _Work, record: Record | None) -> dict[Place, str]:
     """The values of the pointers when the channel is at a version: one of the move's, or another run's."""
     version, move = (record.version if record else ""), work.move
     if version == move.version:
-        return {_place(change): change.after for change in move.changes if change.after}
+        return {place_of(change): change.after for change in move.changes if change.after}
     if version == move.before:
-        return {_place(change): change.before for change in move.changes if change.before}
-    return _list_wanted(work.channel, record)
-
-
-def _list_wanted(channel: Channel, record: Record | None) -> dict[Place, str]:
-    """The values of the channel's pointers at each place of a version that the definition still names."""
-    values = _list_values(channel, record)
-    locations = {name: channel.targets[name].wanted_locations() for name in {name for name, _ in values}}
-    return {(name, location): value for (name, location), value in values.items() if location in locations[name]}
-
-
-def _list_values(channel: Channel, record: Record | None) -> dict[Place, str]:
-    """The values of the channel's pointers at each place of a version."""
-    return {
-        (publication.target, location): value
-        for publication in (record.publications if record else ())
-        if publication.target in channel.targets
-        for location, value in channel.targets[publication.target].channel_values(publication).items()
-    }
+        return {place_of(change): change.before for change in move.changes if change.before}
+    return list_wanted(work.channel, record)
 
 
 def _list_pointers(changes: Iterable[PointerChange], actual: Pointers) -> tuple[Pointer, ...]:
-    return tuple(actual[place] for change in changes if change.after and (place := _place(change)) in actual)
-
-
-def _by_target(changes: Iterable[PointerChange]) -> dict[str, list[PointerChange]]:
-    groups: dict[str, list[PointerChange]] = {}
-    for change in changes:
-        groups.setdefault(change.target, []).append(change)
-    return groups
-
-
-def _place(change: PointerChange) -> Place:
-    return change.target, change.location
+    return tuple(actual[place] for change in changes if change.after and (place := place_of(change)) in actual)

@@ -11,7 +11,7 @@ from bakery.catalog.record import State
 from bakery.catalog.search import find_descendants
 from bakery.engine.channels import find_earlier
 from bakery.engine.lifecycle import change_state, open_image_targets, settle
-from bakery.engine.moves import Targets
+from bakery.engine.pointers import Targets
 from bakery.engine.session import Session
 from bakery.engine.uses import describe_use, find_uses
 from bakery.host.parallel import raise_failures, run_parallel

@@ -9,8 +9,9 @@ from bakery.catalog.search import find_descendants
 from bakery.clouds.target import Use
 from bakery.engine.channels import find_earlier, open_channel, retreat
 from bakery.engine.lifecycle import change_state, open_image_targets
-from bakery.engine.moves import Channel, settle_move
+from bakery.engine.moves import settle_move
 from bakery.engine.plan import ChannelMove
+from bakery.engine.pointers import Channel
 from bakery.engine.session import Session
 from bakery.engine.uses import find_uses
 from bakery.host.errors import BakeryError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bakery.catalog import Record
 from bakery.clouds.target import Use
-from bakery.engine.moves import Targets
+from bakery.engine.pointers import Targets
 from bakery.host.errors import BakeryError, UsageError
 
 

@@ -14,7 +14,7 @@ from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.catalog import moves as journal
 from bakery.clouds.target import Finding
 from bakery.engine import channels
-from bakery.engine.moves import Channel, compare_pointers
+from bakery.engine.pointers import Channel, compare_pointers
 from bakery.host.errors import BakeryError, BusyError, ConflictError, NotFoundError
 from bakery.model.documents import ImageLocation, Location, Publication
 from bakery.signing import Keyring

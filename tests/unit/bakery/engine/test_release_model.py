@@ -24,7 +24,7 @@ from bakery.catalog import moves as journal
 from bakery.catalog.keys import version_numbers
 from bakery.catalog.record import AVAILABILITY, State
 from bakery.engine import channels, lifecycle
-from bakery.engine.moves import Targets
+from bakery.engine.pointers import Targets
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, BusyError
 from bakery.model.definition import Definitions
