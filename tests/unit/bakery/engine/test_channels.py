@@ -85,7 +85,7 @@ def test_bad_names(channel: str) -> None:
         channels.require_name(channel)
 
 
-@pytest.mark.parametrize("state", ["reserved", "revoked", "retired"])
+@pytest.mark.parametrize("state", ["reserved", "revoked", "deprecated", "disabled", "removed"])
 def test_only_complete_versions(catalog: Catalog, complete: Complete, targets: Targets, state: Any) -> None:
     record = catalog.revise(replace(complete(), state=state), "leaks")
     with pytest.raises(BakeryError, match=f"is {state}: only a complete version"):
