@@ -1,7 +1,8 @@
 """The keys of an assumed role, renewed before their session ends, or when AWS says that it has ended."""
 
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from botocore.credentials import RefreshableCredentials
 
@@ -9,7 +10,7 @@ ENDED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _KEY = "bakery.access_key"  # of a request, in its context
 
 
-class RoleCredentials(RefreshableCredentials):  # type: ignore[misc]
+class RoleCredentials(RefreshableCredentials):
     """Keys that botocore renews in the last 15 minutes of their session, one thread for all."""
 
     def __init__(self, assume: Callable[[], dict[str, str]]) -> None:
@@ -20,14 +21,15 @@ class RoleCredentials(RefreshableCredentials):  # type: ignore[misc]
             keys["access_key"],
             keys["secret_key"],
             keys["token"],
-            self._expiry_datetime(keys["expiry_time"]),
+            datetime.fromisoformat(keys["expiry_time"]),
             assume,
             "assume-role",
         )
 
-    def refresh_needed(self, refresh_in: float | None = None) -> bool:
+    def refresh_needed(self, refresh_in: int | None = None) -> bool:
         """Whether the session ends within so many seconds, or has ended before its time."""
-        return self._access_key == self._ended_key or bool(super().refresh_needed(refresh_in))
+        key = cast(Any, self)._access_key  # the public name would renew it first
+        return key == self._ended_key or bool(super().refresh_needed(refresh_in))
 
     def renew_for(self, client: Any) -> None:
         """Have calls of a client that AWS refuses since the session has ended sent again, once, with new keys."""

@@ -38,6 +38,9 @@ LEASE = {
 NO_CREDENTIALS: Mapping[str, str] = MappingProxyType({})
 
 
+Service = Literal["ebs", "ec2", "kms", "ssm", "sts"]
+
+
 @dataclass(frozen=True)
 class Account:
     """An AWS account that the bakery is logged in to. `role` are an assumed role's keys, None for the own account."""
@@ -63,7 +66,7 @@ class Account:
     def kms(self, region: str) -> Any:
         return self._cached_client("kms", region)
 
-    def _cached_client(self, service: Literal["ebs", "ec2", "kms", "ssm", "sts"], region: str) -> Any:
+    def _cached_client(self, service: Service, region: str) -> Any:
         """The client of a service in a region, which stays readable as `client.meta.region_name`."""
         with _making:
             client = self._clients.get((service, region))
@@ -71,7 +74,7 @@ class Account:
                 client = self._clients[service, region] = self._make_client(service, region)
         return client
 
-    def _make_client(self, service: str, region: str) -> Any:
+    def _make_client(self, service: Service, region: str) -> Any:
         # A client is thousands of objects that stay. Looks for garbage among them take half of the time.
         gc.disable()
         try:
