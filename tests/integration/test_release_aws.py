@@ -196,7 +196,7 @@ def test_killed_before_and_after_each_call(
     states: Counter[int] = Counter()
     for version, (number, after) in enumerate(tried, 2):
         killer.arm(number, after=after)
-        with pytest.raises(Killed):
+        with pytest.raises((Killed, KeyboardInterrupt)):  # the second from threads that waited
             releases.publish(version)
         killer.arm(-1, after=False)
         survivors = releases.image_ids(version)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from botocore.credentials import RefreshableCredentials
 
@@ -15,26 +15,21 @@ class RoleCredentials(RefreshableCredentials):
 
     def __init__(self, assume: Callable[[], dict[str, str]]) -> None:
         """`assume` gives keys and their end in botocore's names, and is called at once."""
-        self._assume = assume
-        self._ended_key = self._current_key = ""
-        keys = self._assume_again()
+        keys = assume()
+        self._ended_key = ""
         super().__init__(
             keys["access_key"],
             keys["secret_key"],
             keys["token"],
             datetime.fromisoformat(keys["expiry_time"]),
-            self._assume_again,
+            assume,
             "assume-role",
         )
 
     def refresh_needed(self, refresh_in: int | None = None) -> bool:
         """Whether the session ends within so many seconds, or has ended before its time."""
-        return self._current_key == self._ended_key or super().refresh_needed(refresh_in)
-
-    def _assume_again(self) -> dict[str, str]:
-        keys = self._assume()
-        self._current_key = keys["access_key"]
-        return keys
+        key = cast(Any, self)._access_key  # the public name would renew it first
+        return key == self._ended_key or bool(super().refresh_needed(refresh_in))
 
     def renew_for(self, client: Any) -> None:
         """Have calls of a client that AWS refuses since the session has ended sent again, once, with new keys."""
