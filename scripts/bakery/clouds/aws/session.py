@@ -40,9 +40,6 @@ LEASE = {
 NO_CREDENTIALS: Mapping[str, str] = MappingProxyType({})
 
 
-Service = Literal["ebs", "ec2", "kms", "ssm", "sts"]
-
-
 @dataclass(frozen=True)
 class Account:
     """An AWS account that the bakery is logged in to. `role` are an assumed role's keys, None for the own account."""
