@@ -111,10 +111,10 @@ def test_the_synthesised_rights_are_enough_for_the_life_of_a_version(
     target, expected = bench.target(), tags.of_artifact(bench.definition, bench.artifact())
     assert [(use.kind, use.name) for use in target.find_uses(first)] == [("instance", machine["InstanceId"])]
     for availability in ("deprecated", "disabled", "deprecated", "available"):
-        target.set_availability(first, availability, silent)  # type: ignore[arg-type]
+        target.set_availability(first, availability, silent)
         if availability != "disabled":
             assert target.distribute(first, expected, silent).locations == first.locations
-        assert all(one.status == "correct" for one in target.inspect(first, availability))  # type: ignore[arg-type]
+        assert all(one.status == "correct" for one in target.inspect(first, availability))
     target.set_availability(first, "removed", silent)
     assert all(finding.status == "correct" for finding in target.inspect(first, "removed"))
     for region in publishing.REGIONS:
@@ -157,7 +157,7 @@ def test_the_publisher_retires_no_image_without_the_tag(
     enter_role(aws, monkeypatch)
     for availability in ("deprecated", "disabled", "removed"):
         with pytest.raises(BakeryError) as caught:
-            bench.target().set_availability(first, availability, silent)  # type: ignore[arg-type]
+            bench.target().set_availability(first, availability, silent)
         assert "is not authorized to perform" in caught.value.detail
     [left] = publishing._images(aws, publishing.HOME)
     assert (left["State"], "DeprecationTime" in left) == ("available", False)

@@ -335,7 +335,8 @@ class TestInspect:
         pointer = ("123456789012", HOME, "/bakery/web/x86_64/1.0.0", 1, published.location(HOME).id)
         publication = replace(published.publication, pointers=(Pointer(*pointer),))
         published = replace(published, publication=publication)
-        for availability, count in (("available", 1), ("deprecated", 1), ("disabled", 0), ("removed", 0)):
+        counts: dict[Availability, int] = {"available": 1, "deprecated": 1, "disabled": 0, "removed": 0}
+        for availability, count in counts.items():
             bring(published, availability)
             missing = [name for name, found in wrong(published, availability).items() if found[0] == "missing"]
             assert len(missing) == count
