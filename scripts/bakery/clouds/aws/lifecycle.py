@@ -44,9 +44,9 @@ def change_everywhere(
     name = full_name(publication)
     present, failures = try_all(own_images, change)
     raise_failures(f"make {name} {availability}", failures, done=[region for region in present if present[region]])
-    gone = [region for region in present if not present[region] and own_images[region] not in publication.withdrawn]
-    if gone:
-        raise gone_error(f"the image of {name} is gone", ", ".join(gone), publication.image)
+    losses = [region for region in present if not present[region] and own_images[region] not in publication.withdrawn]
+    if losses:
+        raise gone_error(f"the image of {name} is gone", ", ".join(losses), publication.image)
 
 
 def find_image(ec2: EC2Client, publication: Publication, location: ImageLocation) -> Image | None:
@@ -112,7 +112,7 @@ _CHANGES: Mapping[Availability, Callable[[EC2Client, Image], None]] = {
 
 @dataclass(frozen=True)
 class _Remains:
-    """What one region still has of a version: its image, or the snapshot of an image that is gone."""
+    """The rest of a version in one region: its image, or the snapshot of an image that is gone."""
 
     ec2: EC2Client
     image: Image | None
@@ -129,8 +129,8 @@ def remove_everywhere(ec2: Clients, publication: Publication, own_images: OwnIma
         "look for images", own_images, lambda location: _find_remains(ec2[location.region], publication, location)
     )
     _refuse_protected(publication, remains)
-    removed, failures = try_all(remains, _remove)
-    raise_failures(f"remove {full_name(publication)}", failures, done=removed)
+    results, failures = try_all(remains, _remove)
+    raise_failures(f"remove {full_name(publication)}", failures, done=results)
 
 
 def _find_remains(ec2: EC2Client, publication: Publication, location: ImageLocation) -> _Remains:
@@ -153,13 +153,13 @@ def _refuse_protected(publication: Publication, remains: Mapping[str, _Remains])
         for region, one in remains.items()
         if one.image
     }
-    protected = {key: state for key, state in states.items() if state != UNPROTECTED}
-    if protected:
-        steps = [_end_protection(region, image_id, state) for (region, image_id), state in protected.items()]
+    protections = {key: state for key, state in states.items() if state != UNPROTECTED}
+    if protections:
+        steps = [_end_protection(region, image_id, state) for (region, image_id), state in protections.items()]
         raise BakeryError(
             f"{full_name(publication)} is protected from deregistration: nothing was removed",
-            where=", ".join(region for region, _ in protected),
-            detail="\n".join(f"{region} {image_id}: {state}" for (region, image_id), state in protected.items()),
+            where=", ".join(region for region, _ in protections),
+            detail="\n".join(f"{region} {image_id}: {state}" for (region, image_id), state in protections.items()),
             hint=f"if it may go: {'; '.join(steps)}",
         )
 

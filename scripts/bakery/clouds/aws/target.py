@@ -126,9 +126,8 @@ class AwsTarget:
 
         The parameters of a version stay when its images go, and nobody can use them then.
         """
-        own_images = self._own_images(publication)
-        if availability != "available":
-            own_images = {**self._own_withdrawn(publication), **own_images}
+        select = self._own_images if availability == "available" else self._every_own_image
+        own_images = select(publication)
         pointers = {
             location_name(pointer.location): pointer for pointer in publication.pointers if availability in USABLE
         }
@@ -152,11 +151,11 @@ class AwsTarget:
 
         An account that does not answer is an error: an image that only seems unused would be removed.
         """
-        own_images = {**self._own_withdrawn(publication), **self._own_images(publication)}
-        shared = [location for location in publication.locations if not location.owned]
-        accounts, failures = self._accounts.log_in(location.account for location in shared)
+        own_images = self._every_own_image(publication)
+        consumers = [location for location in publication.locations if not location.owned]
+        accounts, failures = self._accounts.log_in(location.account for location in consumers)
         raise_failures("log in", failures)
-        everywhere = {location_name(one.location): one for one in (*own_images.values(), *shared)}
+        everywhere = {location_name(one.location): one for one in (*own_images.values(), *consumers)}
         ec2 = {name: accounts[one.account].ec2([one.region])[one.region] for name, one in everywhere.items()}
 
         def find(one: ImageLocation) -> list[Use]:
@@ -165,14 +164,14 @@ class AwsTarget:
             references = uses.find_references(client, one.location, one.id, publication, stack)
             return [*references, *(uses.find_launch(client, one.location, one.id) if one.owned else ())]
 
-        return [use for found in do_all("look for uses", everywhere, find).values() for use in found]
+        return [use for local in do_all("look for uses", everywhere, find).values() for use in local]
 
     def set_availability(self, publication: Publication, availability: Availability, report: Reporter) -> None:
         """Deprecate, disable, enable or remove the images of the own account, withdrawn ones included.
 
         The version's parameters stay even when its images are removed: no role of the bakery may delete them.
         """
-        own_images = {**self._own_withdrawn(publication), **self._own_images(publication)}
+        own_images = self._every_own_image(publication)
         ec2 = self._own_account.ec2(own_images)
         text = f"make its images {availability} in {', '.join(own_images) or 'no region'}"
         with report_step(report, "publish", full_name(publication), text):
@@ -279,9 +278,9 @@ class AwsTarget:
         """The locations with images of this account, by region; BakeryError when another account made them."""
         return self._select_own(publication, publication.locations)
 
-    def _own_withdrawn(self, publication: Publication) -> dict[str, ImageLocation]:
-        """The same for locations that the definition does not name any more; the images may be gone."""
-        return self._select_own(publication, publication.withdrawn)
+    def _every_own_image(self, publication: Publication) -> dict[str, ImageLocation]:
+        """The same with locations that the definition does not name any more, whose images may be gone."""
+        return self._select_own(publication, (*publication.withdrawn, *publication.locations))
 
     def _select_own(self, publication: Publication, locations: Iterable[ImageLocation]) -> dict[str, ImageLocation]:
         own_images = {location.region: location for location in locations if location.owned}

@@ -29,7 +29,7 @@ TEMPLATE_VERSIONS = 10
 
 
 def find_references(ec2: EC2Client, location: Location, image_id: str, of: Versioned, stack: str) -> list[Use]:
-    """What refers to an image in an account and region, except the bakery's own parameters of this image.
+    """The users of an image in an account and region, except the bakery's own parameters of this image.
 
     `stack` gives the role there its rights; the error says so.
     """
