@@ -25,13 +25,13 @@ def wait_until(probe: Callable[[], Result | None], timeout: float, pause: float 
         remainder = deadline - time.monotonic()
         if remainder <= 0:
             return None
-        _pause(min(length, remainder))
+        pause_for(min(length, remainder))
         if pause is None:
             length = min(length * 1.5, LONGEST_PAUSE)
     return answer
 
 
-def _pause(seconds: float) -> None:
+def pause_for(seconds: float) -> None:
     """Sleep; KeyboardInterrupt once the program was interrupted, which only the main thread is told by Python."""
     if threading.current_thread() is threading.main_thread():
         time.sleep(seconds)

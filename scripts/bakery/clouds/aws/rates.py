@@ -1,7 +1,7 @@
 """Limits the rate of calls, for each account, region and service together.
 
-botocore's retries alone do not survive an empty bucket of EC2. Of 300 calls from 128 threads, its mode "standard" gives
-up 131 after 4 s, since a client has tokens for about 100 retries; its mode "adaptive" starts again from a call in two
+botocore's retries alone do not survive an empty bucket of EC2. Mode "standard" gives up 131 of 300 calls from 128
+threads after 4 s, since a client has tokens for about 100 retries. Mode "adaptive" starts again from a call in two
 seconds, and did not end in 3 min, where the bucket allows all calls in 10 s.
 """
 
@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from bakery.clouds.aws.calls import THROTTLED
+from bakery.host.waiting import pause_for
 
 # EC2 developer guide, "Request throttling": 100 tokens for each describing action, of which 20 come back each second.
 # Those of other actions are smaller, but a release calls each of them once or twice in a region.
@@ -36,7 +37,7 @@ class RateLimiter:
             self._since = now
             seconds = -self._tokens / self._per_second
         if seconds > 0:
-            time.sleep(seconds)
+            pause_for(seconds)
 
     def learn(self, response: Any, **_: object) -> None:
         """Halve the rate when AWS throttles, at most once a second; raise it slowly when it does not."""
