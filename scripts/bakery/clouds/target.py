@@ -102,7 +102,7 @@ class Target(Protocol):
     def set_availability(self, publication: Publication, availability: Availability, report: Reporter) -> None:
         """Bring the images of a version to an availability in every location; a rerun continues.
 
-        Removed images are gone for good. What disabling took away, such as shares, `distribute` brings back.
+        Removed images are gone for good. `distribute` brings back what disabling took away, such as shares.
         """
 
     def wanted_locations(self) -> Collection[Location]:

@@ -84,7 +84,7 @@ def line(observed: ObservedStore, keyring: Keyring) -> Line:
     webs = [publish(catalog, "web", number, base.raw_sha256) for number in range(3)]
     webs.append(publish(catalog, "web", 3, "another"))
     app = publish(catalog, "app", 0, webs[1].raw_sha256)
-    catalog.change_state(publish(catalog, "api", 0, base.raw_sha256), "revoked", "leaks")
+    catalog.settle_state(catalog.change_state(publish(catalog, "api", 0, base.raw_sha256), "revoked", "leaks"))
     catalog.reserve("api", "x86_64", "1.0", "open", {"base": base.raw_sha256}, "builder", "bake-private")
     head = None
     for record in (webs[0], webs[1]):

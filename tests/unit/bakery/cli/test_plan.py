@@ -68,7 +68,7 @@ def test_a_revoked_version_is_the_reason(bakery: CliRunner) -> None:
     bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
     bakery.line()
     assert bakery("rollback", "web", "stable").code == 0
-    assert bakery("revoke", "web", "1.0.1", "--reason", "CVE-2026-1234").code == 0
+    assert bakery("revoke", "web", "1.0.1", "--reason", "CVE-2026-1234", "--yes").code == 0
     reason = "paused: 1.0.1 was made from these inputs, and revoked: CVE-2026-1234"
     assert rows(bakery("plan").out)[1] == ["web", "pause", "1.0.0", reason]
     answer = bakery("run", "web")
