@@ -14,7 +14,7 @@ from bakery.bake.request import BakeRequest
 from bakery.catalog import Catalog, Record
 from bakery.engine.steps import distribute_version
 from bakery.host import files, process
-from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, render_error
 from bakery.host.events import Event
 from bakery.model import documents
 from bakery.model.documents import Base, Verdict
