@@ -33,6 +33,8 @@ THROUGH_REFERENCES: Conditions = {"ForAnyValue:StringEquals": {"aws:CalledVia": 
 # and cannot add it to existing ones. It can copy any image: a source may be in another region, and AWS does not say
 # whether its tags are known there. This means that the role can read the content of all images of the account.
 BAKERY_TAG: Conditions = {"Null": {"aws:ResourceTag/bakery:image": "false"}}
+# Packer's machines, groups, keys and volumes have this tag as well. Machines of stacks have that of their image alone.
+BUILD_TAG = {"aws:ResourceTag/bakery:purpose": "build"}
 NEW_BAKERY_TAG: Conditions = {"Null": {"aws:RequestTag/bakery:image": "false"}}
 # Tags that are set in the call that creates an image or a snapshot (EC2 guide, "tag resources during creation").
 TAG_ON_CREATE: Conditions = {"Null": {**NEW_BAKERY_TAG["Null"], "ec2:CreateAction": "false"}}
@@ -130,7 +132,7 @@ def _sweep_statements(environment: Environment) -> list[Statement]:
     region = {"aws:RequestedRegion": environment.regions}
     look = ["ec2:DescribeInstances", "ec2:DescribeKeyPairs", "ec2:DescribeSecurityGroups", "ec2:DescribeVolumes"]
     remove = ["ec2:TerminateInstances", "ec2:DeleteKeyPair", "ec2:DeleteSecurityGroup", "ec2:DeleteVolume"]
-    of_builds: Conditions = {"StringEquals": {**region, "aws:ResourceTag/bakery:purpose": "build"}, **BAKERY_TAG}
+    of_builds: Conditions = {"StringEquals": {**region, **BUILD_TAG}, **BAKERY_TAG}
     account = f"arn:{aws_partition(environment.home_region)}:ec2:*:{environment.account}"
     return [
         statement("LookForLeftovers", look, ["*"], conditions={"StringEquals": region}),

@@ -1,13 +1,14 @@
 """The rights of Packer's amazon-ebs builder, besides those of publishing (plugin 1.8.2, `builder/common`).
 
-The builder tags each resource in the call that creates it (`bakery:image`). It starts and changes only such resources,
-and makes an image only of such a machine. A subnet or a security group of the account's owner is usable if the owner
-tagged it `bakery:builds`. Snapshots of copies in other regions are an exception: it shares them first, and tags them
-later. A role with these rights can therefore share any snapshot of the account.
+The builder tags each resource in the call that creates it: with `bakery:image`, and what lives no longer than the build
+with `bakery:purpose` = `build`, too. It changes only the latter, and makes an image only of such a machine: machines of
+stacks have the first tag. A subnet or a security group of the account's owner is usable if the owner tagged it
+`bakery:builds`. Snapshots of copies in other regions are an exception: it shares them first, and tags them later. A
+role with these rights can therefore share any snapshot of the account.
 """
 
 from bakery_stacks.blocks.policy import Conditions, Statement, statement
-from bakery_stacks.blocks.publisher import BAKERY_TAG, NEW_BAKERY_TAG, TAG_ON_CREATE
+from bakery_stacks.blocks.publisher import BAKERY_TAG, BUILD_TAG, NEW_BAKERY_TAG, TAG_ON_CREATE
 from bakery_stacks.config import Environment, aws_partition
 
 DESCRIBE = [
@@ -31,7 +32,8 @@ TUNNEL = "AWS-StartPortForwardingSession"  # the document of Session Manager tha
 
 def build_rights(environment: Environment) -> list[Statement]:
     """The rights to build an image from an instance, in this environment's regions only."""
-    region: Conditions = {"StringEquals": {"aws:RequestedRegion": environment.regions}}
+    regions = {"aws:RequestedRegion": environment.regions}
+    region: Conditions = {"StringEquals": regions}
     home = aws_partition(environment.home_region)
     account = f"arn:{home}:ec2:*:{environment.account}"
     images, snapshots = (f"arn:{home}:ec2:*::{kind}/*" for kind in IMAGES)
@@ -41,6 +43,7 @@ def build_rights(environment: Environment) -> list[Statement]:
     )
     made: Conditions = {**region, **NEW_BAKERY_TAG}
     ours: Conditions = {**region, **BAKERY_TAG}
+    of_builds: Conditions = {"StringEquals": {**regions, **BUILD_TAG}, **BAKERY_TAG}
     return [
         statement("LookAtBuilds", DESCRIBE, ["*"], conditions=region),
         # Each of these three names only what the call makes: the tags of a request hold for all that it touches.
@@ -52,10 +55,10 @@ def build_rights(environment: Environment) -> list[Statement]:
         statement("StartPublic", START, [images], conditions={**region, "Bool": {"ec2:Public": "true"}}),
         statement("StartOurs", START, [images, snapshots, groups, keys], conditions=ours),
         statement("StartIn", START, [subnets, groups], conditions={**region, **BUILD_NETWORK}),
-        statement("ImageOfOurs", IMAGE, [instances], conditions=ours),
+        statement("ImageOfBuilds", IMAGE, [instances], conditions=of_builds),
         statement("TagBuilds", TAG, [f"{account}:*"], conditions={**region, **TAG_ON_CREATE}),
         statement("TagCopies", TAG, [images, snapshots], conditions=made),
-        statement("ChangeBuilds", CHANGE, [f"{account}:*"], conditions=ours),
+        statement("ChangeBuilds", CHANGE, [f"{account}:*"], conditions=of_builds),
         statement("ShareCopies", SHARE, [snapshots], conditions=region),
         *_session_statements(environment, home, instances),
     ]
@@ -66,9 +69,9 @@ def _session_statements(environment: Environment, partition: str, instances: str
     document = f"arn:{partition}:ssm:*::document/{TUNNEL}"
     to_ec2: Conditions = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
     profile = f"arn:{partition}:iam::{environment.account}"
-    own: Conditions = {"Null": {"ssm:resourceTag/bakery:image": "false"}}
+    of_builds: Conditions = {"StringEquals": {"ssm:resourceTag/bakery:purpose": "build"}}
     return [
-        statement("Tunnel", ["ssm:StartSession"], [instances], conditions=own),
+        statement("Tunnel", ["ssm:StartSession"], [instances], conditions=of_builds),
         statement("TunnelDocument", ["ssm:StartSession"], [document]),
         statement(
             "LookAtProfile", ["iam:GetInstanceProfile"], [f"{profile}:instance-profile/{build_name(environment)}"]

@@ -12,6 +12,7 @@ from unit.bakery_stacks.iam import Resource, allows
 ACCOUNT = "123456789012"
 TAG = "bakery:image"
 OURS = {f"aws:ResourceTag/{TAG}": "web"}
+OF_BUILD = {**OURS, "aws:ResourceTag/bakery:purpose": "build"}
 BUILD_NETWORK = {"aws:ResourceTag/bakery:builds": "true"}
 TAGGED = {"aws:RequestedRegion": "eu-west-1", f"aws:RequestTag/{TAG}": "web"}
 PLAIN = {"aws:RequestedRegion": "eu-west-1"}
@@ -52,18 +53,19 @@ def test_a_build_may_do_its_work(role: list[Any]) -> None:
     assert starts(role, base=PARENT)
     assert starts(role, base=PUBLIC, group=own("security-group", **BUILD_NETWORK))
     assert starts(role, base=PUBLIC, key=own("key-pair", **OURS))
-    assert allows(role, "ec2:CreateImage", own("instance", **OURS), image(), image("snapshot"), request=TAGGED)
+    assert allows(role, "ec2:CreateImage", own("instance", **OF_BUILD), image(), image("snapshot"), request=TAGGED)
     assert allows(role, "ec2:CreateSecurityGroup", own("security-group"), own("vpc"), request=TAGGED)
     for action in ("ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup"):
-        assert allows(role, action, own("security-group", **OURS), request=PLAIN)
-    assert allows(role, "ec2:TerminateInstances", own("instance", **OURS), request=PLAIN)
+        assert allows(role, action, own("security-group", **OF_BUILD), request=PLAIN)
+    assert allows(role, "ec2:TerminateInstances", own("instance", **OF_BUILD), request=PLAIN)
 
 
 @pytest.mark.parametrize("request_keys", [TAGGED, PLAIN], ids=["tagged", "plain"])
 def test_no_image_is_made_of_a_machine_that_no_build_started(role: list[Any], request_keys: dict[str, str]) -> None:
-    """One of Vault's nodes, for example."""
-    foreign = own("instance", **{"aws:ResourceTag/Name": "vault"})
-    assert not allows(role, "ec2:CreateImage", foreign, image(), image("snapshot"), request=request_keys)
+    """One of Vault's nodes, for example, or one of a stack, which is tagged with its image."""
+    for tags in ({"aws:ResourceTag/Name": "vault"}, OURS):
+        foreign = own("instance", **tags)
+        assert not allows(role, "ec2:CreateImage", foreign, image(), image("snapshot"), request=request_keys)
 
 
 def test_no_machine_becomes_a_build_by_a_tag(role: list[Any]) -> None:
@@ -91,15 +93,17 @@ def test_a_machine_starts_only_where_builds_belong(role: list[Any], changes: dic
 @pytest.mark.parametrize("action", builder.CHANGE)
 def test_resources_of_others_stay_as_they_are(role: list[Any], action: str) -> None:
     for kind in ("instance", "security-group", "key-pair", "volume"):
-        assert not allows(role, action, own(kind), request=TAGGED)
+        for tags in ({}, OURS):
+            assert not allows(role, action, own(kind, **tags), request=TAGGED)
 
 
 def test_only_machines_of_builds_are_reached_by_a_tunnel(role: list[Any]) -> None:
     document = Resource("arn:aws:ssm:eu-west-1::document/AWS-StartPortForwardingSession")
     shell = Resource("arn:aws:ssm:eu-west-1::document/SSM-SessionManagerRunShell")
-    build = own("instance", **{f"ssm:resourceTag/{TAG}": "web"})
+    build = own("instance", **{"ssm:resourceTag/bakery:purpose": "build"})
     assert allows(role, "ssm:StartSession", build, document, request=PLAIN)
-    assert not allows(role, "ssm:StartSession", own("instance"), document, request=PLAIN)
+    for tags in ({}, {f"ssm:resourceTag/{TAG}": "web"}):
+        assert not allows(role, "ssm:StartSession", own("instance", **tags), document, request=PLAIN)
     assert not allows(role, "ssm:StartSession", build, shell, request=PLAIN)
 
 

@@ -347,7 +347,7 @@ def test_builds_of_packer_stay_in_the_regions(builds: Stack) -> None:
     found = rights(builds, "jobs_bake")
     global_services = {"Tunnel", "TunnelDocument", "LookAtProfile", "PassProfile"}
     for name in {one["Sid"] for one in builder.build_rights(production())} - global_services:
-        assert found[name]["Condition"]["StringEquals"] == {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}
+        assert found[name]["Condition"]["StringEquals"]["aws:RequestedRegion"] == ["eu-west-1", "us-east-1"]
     assert {name for name, one in found.items() if one["Resource"] == ["*"]} == {
         "Look",
         "LookAtBuilds",
