@@ -98,7 +98,7 @@ class Bases(Model):
     @property
     def by_builder(self) -> dict[str, CloudBase]:
         """The bases that are set, QEMU's first."""
-        return {name: base for name, base in self if base is not None}
+        return {name: base for name, base in vars(self).items() if base is not None}
 
     @property
     def builders(self) -> tuple[str, ...]:
