@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-
-from debian.deb822 import Deb822
+from typing import TYPE_CHECKING
 
 from bakery.host import files, process
 from bakery.model.contents import ArchiveState, Package
+
+if TYPE_CHECKING:  # the import takes 50 ms, and every verb would wait for it
+    from debian.deb822 import Deb822
 
 LISTS = "/var/lib/apt/lists"
 RELEASES = ("InRelease", "Release")  # signed lists; the second has its signature in a file of its own
@@ -46,6 +48,8 @@ class Listing:
 
 def parse_listing(text: str) -> Listing:
     """Parse the output of ansible/roles/seal/files/seal.sh: stanzas of indexes, of signed lists, and of versions."""
+    from debian.deb822 import Deb822
+
     indexes, releases, versions = [], {}, ""
     for stanza in Deb822.iter_paragraphs(text.splitlines(), use_apt_pkg=False):
         if "MetaKey" in stanza:
@@ -79,7 +83,7 @@ def _describe_list(path: Path) -> str:
     return "\n".join([f"Filename: {path.absolute()}", f"SHA256: {files.sha256(path)}", *fields, ""])
 
 
-def _list_archives(indexes: Iterable[Deb822], releases: Mapping[str, Deb822]) -> Iterator[ArchiveState]:
+def _list_archives(indexes: "Iterable[Deb822]", releases: "Mapping[str, Deb822]") -> Iterator[ArchiveState]:
     """The archives whose signed list is there, each once with all its components, sorted."""
     components: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for index in indexes:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from debian.deb822 import Deb822
-
 from bakery.contents.apt import LISTS
 from bakery.model.contents import Package
 
@@ -19,6 +17,8 @@ ABSENT = ("config-files", "not-installed")  # states of dpkg(1) in which no file
 
 def read_packages(tree: Path) -> Iterator[Package]:
     """The packages whose files are on the disk."""
+    from debian.deb822 import Deb822
+
     with (tree / "var/lib/dpkg/status").open("rb") as stream:
         for fields in Deb822.iter_paragraphs(stream, use_apt_pkg=False):
             if fields["Status"].split()[-1] not in ABSENT:

@@ -126,9 +126,11 @@ class Fingerprints:
             return {names.PARENT: f"{base.url} in {base.checksums}"}
         if base.url:
             return {names.PARENT: f"sha256:{base.sha256}"}
-        folder = self._project.resources.recipe("debian")
-        recipe = self._compute_once(folder, lambda: self._folder_inputs(folder, "recipe"))
+        recipe = self._compute_once("recipe", self._read_recipe)
         return {names.PARENT: canonical_json(base.model_dump(mode="json")["debootstrap"]), **recipe}
+
+    def _read_recipe(self) -> Inputs:
+        return self._folder_inputs(self._project.resources.recipe("debian"), "recipe")
 
     def _template_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
         if definition.template:

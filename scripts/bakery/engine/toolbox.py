@@ -131,9 +131,7 @@ def _program_versions(programs: Mapping[str, tuple[Path | None, str]], cache: Pa
 def _cached_version(path: Path | None, argument: str, answers: Cache) -> str:
     if path is None:
         return MISSING
-    stat = path.stat()
-    stamp = f"{path} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
-    return answers.get(stamp, lambda: _ask_version(path, argument))
+    return answers.get_of_file(path, str(path), lambda: _ask_version(path, argument))
 
 
 def _ask_version(path: Path, argument: str) -> str:

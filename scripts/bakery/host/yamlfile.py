@@ -61,7 +61,7 @@ class Reader:
     def read(self, path: Path) -> str:
         """A file's content; UsageError with `file:line` if it is not YAML or has values that JSON cannot express."""
         try:
-            return self._cache.get(_file_stamp(path), lambda: parse(path))
+            return self._cache.get_of_file(path, FORMAT, lambda: parse(path))
         except OSError as error:
             raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
@@ -255,9 +255,3 @@ def _number_error(path: Path, node: Node, yaml: YAML) -> UsageError:
 def _kind_of(node: Node) -> str:
     """The type of a node: a name of YAML's, or the user's own tag, such as !vault."""
     return str(node.tag).rsplit(":", 1)[-1]
-
-
-def _file_stamp(path: Path) -> str:
-    """A text that changes with the file's content, from the fields that git's index compares, without the name."""
-    stat = path.stat()
-    return f"{FORMAT} {stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"

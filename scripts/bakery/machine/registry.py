@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-
-from regipy.exceptions import RegistryKeyNotFoundException
-from regipy.registry import NKRecord, RegistryHive
+from typing import TYPE_CHECKING
 
 from bakery.host.errors import BakeryError
+
+if TYPE_CHECKING:  # the import takes 60 ms, and every verb would wait for it
+    from regipy.registry import NKRecord
 
 # https://github.com/msuhanov/regf: a file begins with one block, and the first bin comes after it.
 SIGNATURE, BIN_SIGNATURE, BLOCK = b"regf", b"hbin", 4096
@@ -17,6 +18,8 @@ class Hive:
 
     def __init__(self, path: Path) -> None:
         """BakeryError if the file is not a hive."""
+        from regipy.registry import RegistryHive
+
         with path.open("rb") as stream:
             head = stream.read(BLOCK + len(BIN_SIGNATURE))
         if not head.startswith(SIGNATURE) or head[BLOCK:] != BIN_SIGNATURE:
@@ -34,7 +37,9 @@ class Hive:
         values = key.iter_values(trim_values=False) if key else ()
         return {value.name.lower(): value.value for value in values}
 
-    def _find(self, path: str) -> NKRecord | None:
+    def _find(self, path: str) -> "NKRecord | None":
+        from regipy.exceptions import RegistryKeyNotFoundException
+
         try:
             key: NKRecord = self._hive.get_key(f"\\{path}")
             return key

@@ -98,8 +98,7 @@ class Bases(Model):
     @property
     def by_builder(self) -> dict[str, CloudBase]:
         """The bases that are set, QEMU's first."""
-        bases = ((name, getattr(self, name)) for name in type(self).model_fields)
-        return {name: base for name, base in bases if base is not None}
+        return {name: base for name, base in vars(self).items() if base is not None}
 
     @property
     def builders(self) -> tuple[str, ...]:

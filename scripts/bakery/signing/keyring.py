@@ -95,7 +95,7 @@ class Keyring:
         """The key in a file. The workspace's may not be there yet, one that is named must be."""
         if not self.env.get(SIGNING_KEY) and not self._own_path.exists():
             return TrustedKeys(())
-        return keys.trust_for_all(keys.load_key(self._own_path))
+        return keys.trust_for_all(self._own_path)
 
     @contextmanager
     def _open_signer(self, duty: Duty) -> Iterator["Signer"]:

@@ -14,7 +14,7 @@ from bakery.model import documents
 from bakery.model.documents import Strict
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
     from securesystemslib.signer import CryptoSigner, SSlibKey
 
 # Each is a kind of job with a key of its own: whoever bakes cannot say that a disk passed its tests.
@@ -71,9 +71,13 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
     return documents.load(TrustedKeys, path, "write it again with 'bakery keys'")
 
 
-def trust_for_all(signer: "CryptoSigner") -> TrustedKeys:
-    """The public part of a key, for every duty: one person has all of them."""
-    return TrustedKeys(tuple(TrustedKey(duty, signer.public_key.keyid) for duty in DUTIES))
+def trust_for_all(path: Path) -> TrustedKeys:
+    """The public part of a key in a file, for every duty: one person has all of them.
+
+    A plan needs no more. The library that signs imports those of all clouds, which takes a third of a second.
+    """
+    public = _read_public(_read_private(path))
+    return TrustedKeys(tuple(TrustedKey(duty, public) for duty in DUTIES))
 
 
 def join_keys(*several: TrustedKeys) -> TrustedKeys:
@@ -98,10 +102,21 @@ def find_or_make_key(path: Path) -> "CryptoSigner":
 
 def load_key(path: Path) -> "CryptoSigner":
     """The key in a PEM file (PKCS #8, without a password)."""
+    from securesystemslib.signer import CryptoSigner
+
+    key = _read_private(path)
+    return CryptoSigner(key, make_key(_read_public(key)))
+
+
+def _read_public(key: "Ed25519PrivateKey") -> str:
+    """The public part of a key, as `TrustedKey` has it."""
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
+
+
+def _read_private(path: Path) -> "Ed25519PrivateKey":
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    from securesystemslib.signer import CryptoSigner
 
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
@@ -113,5 +128,4 @@ def load_key(path: Path) -> "CryptoSigner":
     if not isinstance(key, Ed25519PrivateKey):
         hint = "make one with 'openssl genpkey -algorithm ed25519 -out signing.pem'"
         raise UsageError("the signing key is not of the type ed25519", where=str(path), hint=hint)
-    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
-    return CryptoSigner(key, make_key(public))
+    return key

@@ -7,8 +7,6 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from debian.deb822 import Deb822
-
 from bakery.host import files
 from bakery.host.errors import BakeryError, OutageError
 from bakery.host.process import ProcessError
@@ -143,6 +141,8 @@ def _key_files(source: Source) -> list[str]:
 
 
 def _read_state(lists: Path, source: Source, identity: str) -> Archive:
+    from debian.deb822 import Deb822
+
     release = next(path for path in sorted(lists.iterdir()) if path.name.endswith("Release"))
     with release.open("rb") as stream:
         fields = Deb822(stream)

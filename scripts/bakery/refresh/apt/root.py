@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from debian.deb822 import Deb822
-
 from bakery.host import process
 from bakery.host.errors import BakeryError
 from bakery.host.process import Finished
@@ -77,6 +75,8 @@ def prepare_root(folder: Path) -> Root:
 
 def _read_architectures(folder: Path) -> tuple[str, ...]:
     """The architecture of dpkg itself, then those that were added."""
+    from debian.deb822 import Deb822
+
     with (folder / STATUS).open("rb") as stream:
         packages = Deb822.iter_paragraphs(stream, use_apt_pkg=False)
         native = next((fields["Architecture"] for fields in packages if fields["Package"] == "dpkg"), "")

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from debian.deb822 import Deb822
-
 from bakery.host.errors import BakeryError
 
 LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<components>[^#]*)")
@@ -62,6 +60,8 @@ def parse_lines(lines: Iterable[str]) -> Iterator[Source]:
 
 def parse_stanzas(lines: Iterable[str]) -> Iterator[Source]:
     """The sources of a *.sources file."""
+    from debian.deb822 import Deb822
+
     for stanza in Deb822.iter_paragraphs(lines, use_apt_pkg=False):
         if "deb" not in stanza["Types"].split() or stanza.get("Enabled", "yes").lower() in ("no", "false", "0"):
             continue

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from debian.debian_support import Version
-
 from bakery.host.errors import BakeryError, suggest
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive, Update, Upgrade
@@ -175,6 +173,8 @@ def _describe_update(name: str, policy: Policy, states: Sequence[Archive]) -> Up
 
 
 def _is_newer(version: str, installed: str, candidate: str) -> bool:
+    from debian.debian_support import Version
+
     if version == candidate:
         return True
     return bool(installed) and Version(installed) < Version(version) < Version(candidate)

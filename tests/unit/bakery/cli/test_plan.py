@@ -2,12 +2,15 @@
 
 import json
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from bakery import cli
 from bakery.engine.plan import Plan
+from bakery.host import process
 from bakery.model import documents
 from unit.bakery.cli.cli_runner import CliRunner
 
@@ -167,3 +170,18 @@ def test_another_catalog_and_workspace(bakery: CliRunner, tmp_path: Path) -> Non
     assert bakery("plan", "--workspace", other, "--detailed-exitcode").code == 2
     bakery.monkeypatch.setenv("BAKERY_CATALOG", other)
     assert bakery("plan", "--detailed-exitcode").code == 2
+
+
+def test_a_plan_imports_no_library_that_it_does_not_use(bakery: CliRunner) -> None:
+    """They would take a third of its time, or more."""
+    bakery.line("base")
+    code = """if True:
+        import sys
+        from bakery import cli
+        sys.argv = ["bakery", "plan", "base"]
+        assert cli.main() == 0
+        print({"boto3", "securesystemslib", "azure", "regipy", "debian"} & sys.modules.keys())
+    """
+    scripts = {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    answer = process.run([sys.executable, "-c", code], cwd=bakery.project.root, env=scripts)
+    assert answer.stdout.splitlines()[-1] == "set()"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.bake import bake_files
-from bakery.host import yamlfile
+from bakery.host import cache, yamlfile
 from bakery.host.errors import UsageError, render_rest
 
 Line = Callable[[str], str]
@@ -131,12 +131,13 @@ def test_a_key_that_is_no_text_is_refused(tmp_path: Path, key: str, message: str
     assert caught.value.where == f"{path}:2"
 
 
-def test_a_cache_of_another_reader_is_not_used(tmp_path: Path) -> None:
+def test_a_cache_of_another_reader_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that did not change may be refused by now."""
-    path, cache = tmp_path / "web.yaml", tmp_path / "cache.json"
+    monkeypatch.setattr(cache, "GRAIN", 0)
+    path, saved = tmp_path / "web.yaml", tmp_path / "cache.json"
     path.write_text("version: 1.10\n")
     stat = path.stat()
     stamp = f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-    cache.write_text(json.dumps({stamp: '{"version": 1.1}'}))
+    saved.write_text(json.dumps({stamp: '{"version": 1.1}', f"1 {stamp}": '{"version": 1.1}'}))
     with pytest.raises(UsageError, match=r"1\.10"):
-        yamlfile.Reader(cache).read(path)
+        yamlfile.Reader(saved).read(path)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bakery.clouds import definitions
-from bakery.host import yamlfile
+from bakery.host import cache, yamlfile
 from bakery.host.errors import ExitCode, UsageError, render_error
 from bakery.model.definition import SecretRef
 from bakery.model.validation import validate
@@ -664,6 +664,11 @@ def test_where_finds_the_deepest_key(folder: Path) -> None:
 
 
 class TestCache:
+    @pytest.fixture(autouse=True)
+    def settle_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No file counts as one that has just been changed."""
+        monkeypatch.setattr(cache, "GRAIN", 0)
+
     @pytest.fixture
     def parsed(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         """Names of the files that are really parsed."""
@@ -678,45 +683,45 @@ class TestCache:
         return names
 
     def test_only_changed_files_are_parsed_again(self, folder: Path, tmp_path: Path, parsed: list[str]) -> None:
-        cache = tmp_path / "cache" / "definitions.json"
-        definitions.load(folder, cache)
+        saved = tmp_path / "cache" / "definitions.json"
+        definitions.load(folder, saved)
         parsed.clear()
-        definitions.load(folder, cache)
+        definitions.load(folder, saved)
         assert parsed == []
         (folder / "web.yaml").write_text(WEB.replace("candidate", "stable"))
-        assert definitions.load(folder, cache).images["web"].channel == "stable"
+        assert definitions.load(folder, saved).images["web"].channel == "stable"
         assert parsed == ["web.yaml"]
 
     def test_replaced_file_with_the_same_size_and_time(self, folder: Path, tmp_path: Path) -> None:
-        cache, web = tmp_path / "definitions.json", folder / "web.yaml"
-        definitions.load(folder, cache)
+        saved, web = tmp_path / "definitions.json", folder / "web.yaml"
+        definitions.load(folder, saved)
         before = web.stat()
         web.write_text(WEB.replace("8080", "8081"))
         os.utime(web, ns=(before.st_atime_ns, before.st_mtime_ns))
-        assert definitions.load(folder, cache).images["web"].software.roles[0].vars == {"nginx_port": 8081}
+        assert definitions.load(folder, saved).images["web"].software.roles[0].vars == {"nginx_port": 8081}
 
     @pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"x": 5}'])
     def test_damaged_cache_only_costs_time(self, folder: Path, tmp_path: Path, damage: str) -> None:
-        cache = tmp_path / "definitions.json"
-        cache.write_text(damage)
-        assert "web" in definitions.load(folder, cache).images
-        assert len(json.loads(cache.read_text())) == 2
+        saved = tmp_path / "definitions.json"
+        saved.write_text(damage)
+        assert "web" in definitions.load(folder, saved).images
+        assert len(json.loads(saved.read_text())) == 2
 
     def test_cached_text_of_another_kind_is_not_trusted(self, folder: Path, tmp_path: Path) -> None:
-        cache = tmp_path / "definitions.json"
-        definitions.load(folder, cache)
-        cache.write_text(json.dumps(dict.fromkeys(json.loads(cache.read_text()), 5)))
-        assert "web" in definitions.load(folder, cache).images
+        saved = tmp_path / "definitions.json"
+        definitions.load(folder, saved)
+        saved.write_text(json.dumps(dict.fromkeys(json.loads(saved.read_text()), 5)))
+        assert "web" in definitions.load(folder, saved).images
 
     def test_cache_that_cannot_be_written(self, folder: Path) -> None:
         assert "web" in definitions.load(folder, folder / "web.yaml" / "definitions.json").images
 
     def test_deleted_definitions_are_forgotten(self, folder: Path, tmp_path: Path) -> None:
-        cache = tmp_path / "definitions.json"
-        definitions.load(folder, cache)
+        saved = tmp_path / "definitions.json"
+        definitions.load(folder, saved)
         (folder / "web.yaml").unlink()
-        definitions.load(folder, cache)
-        assert len(json.loads(cache.read_text())) == 1
+        definitions.load(folder, saved)
+        assert len(json.loads(saved.read_text())) == 1
 
 
 def test_schema_describes_every_key() -> None:
