@@ -4,7 +4,7 @@ import multiprocessing
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from bakery.machine.held_disk import digest_disk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
-from bakery.model.tags import identity
+from bakery.model.tags import identity, of_publication
 from bakery.model.version import ImageVersion
 from doubles.vcenter.client import ITEMS, LIBRARY, PASSWORD, USER, StandIn, running
 
@@ -86,6 +86,7 @@ class DiskPublisher:
     disks: list[Disk]
     login: dict[str, str]
     library: str = LIBRARY
+    copies: Sequence[dict[str, str]] = ()
 
     def artifact(self, version: str = "1.0.0") -> Artifact:
         """Version 1.0.N has the disk N."""
@@ -105,7 +106,12 @@ class DiskPublisher:
         return VsphereTarget(self.definition(), self.login)
 
     def definition(self) -> ImageDefinition:
-        given = {"server": self.server, "library": self.library, "credentials": "secret/data/vcenter"}
+        given = {
+            "server": self.server,
+            "library": self.library,
+            "copies": self.copies,
+            "credentials": "secret/data/vcenter",
+        }
         definition = {
             "name": "web",
             "description": "A web server",
@@ -183,6 +189,37 @@ def test_the_item_holds_the_disk(vcenter: StandIn, bench: DiskPublisher, tmp_pat
 
 
 VMW = "http://www.vmware.com/schema/ovf"
+
+
+def test_each_vcenter_gets_one_upload_and_its_libraries_copies(
+    vcenter: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vcenter.create_library("images-2")
+    with running() as second:
+        # Both certificates have the same name, so no file can hold both.
+        trusted = {double.server: str(double.authority) for double in (vcenter, second)}
+        verify = property(lambda login: trusted[login.server], lambda login, path: None)
+        monkeypatch.setattr(VCenter, "_verify", verify, raising=False)
+        bench.copies = ({"library": "images-2"}, {"library": LIBRARY, "server": second.server})
+        publication = bench.publish()
+        places = [(vcenter.server, LIBRARY), (vcenter.server, "images-2"), (second.server, LIBRARY)]
+        assert [(location.account, location.region) for location in publication.locations] == places
+        for double in (vcenter, second):
+            assert len([call for call in double.calls() if "~action=complete" in call]) == 1
+        assert [NAME] == list(vcenter.items()) == list(vcenter.items("images-2")) == list(second.items())
+        assert {finding.status for finding in bench.target().inspect(publication)} == {"correct"}
+        bench.target().point(publication, "stable", bench.target().wanted_locations(), silent)
+        for items in (vcenter.items(), vcenter.items("images-2"), second.items()):
+            assert sorted(items) == [NAME, CHANNEL]
+        second.call("DELETE", f"{ITEMS}/id:{publication.locations[2].id}")
+        with pytest.raises(NotFoundError, match=f"the library has no item {NAME}"):
+            bench.target().distribute(publication, of_publication(publication), silent)
+
+
+def test_a_library_is_named_once(bench: DiskPublisher) -> None:
+    bench.copies = ({"library": LIBRARY},)
+    with pytest.raises(ValueError, match="is named twice"):
+        bench.definition()
 
 
 def test_again_changes_nothing(vcenter: StandIn, bench: DiskPublisher) -> None:

@@ -65,9 +65,15 @@ class StandIn:
         (found,) = self.call("POST", "/content/library?~action=find", {"spec": {"name": name}})
         return str(found)
 
-    def items(self) -> dict[str, dict[str, Any]]:
-        """The items of the library by name."""
-        ids = self.call("GET", f"{ITEMS}?library_id={self.library()}") or []
+    def create_library(self, name: str) -> None:
+        """Another local library, on the datastore of the first one."""
+        first = self.call("GET", f"/content/library/id:{self.library()}")
+        spec = {"name": name, "type": "LOCAL", "storage_backings": first["storage_backings"]}
+        self.call("POST", "/content/local-library", {"create_spec": spec})
+
+    def items(self, library: str = LIBRARY) -> dict[str, dict[str, Any]]:
+        """The items of a library by name."""
+        ids = self.call("GET", f"{ITEMS}?library_id={self.library(library)}") or []
         found = [self.call("GET", f"{ITEMS}/id:{item}") for item in ids]
         return {item["name"]: item for item in found}
 

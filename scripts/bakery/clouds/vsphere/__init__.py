@@ -25,8 +25,9 @@ def _try_login(definition: ImageDefinition, credentials: Mapping[str, str]) -> N
 
     vsphere = definition.distribution.of(VsphereDistribution)
     assert vsphere  # the definition's own rule: target vsphere needs distribution.vsphere
-    with connect(vsphere.server, credentials):
-        pass
+    for server in dict.fromkeys(place.account for place in vsphere.places):
+        with connect(server, credentials):
+            pass
 
 
 def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> VendorBase:

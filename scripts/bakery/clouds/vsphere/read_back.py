@@ -49,11 +49,12 @@ def open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
             "vCenter's login is unknown without the image's definition", hint="run this where the image is defined"
         )
     location = request.location
-    if location.account not in ("", settings.server):  # its vCenter would get the login of ours
+    server = location.account or settings.server
+    if server not in settings.locations:  # it would get the login of ours
         raise UsageError(
             f"{location.id} is in the vCenter {location.account}", hint=f"the definition names {settings.server}"
         )
-    with connect(settings.server, request.credentials) as vcenter:
+    with connect(server, request.credentials) as vcenter:
         library = Library(vcenter, location.region)
         item = library.by_id(location.id) or library.item(location.id)
         if item is None:

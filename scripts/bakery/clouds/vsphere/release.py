@@ -33,6 +33,16 @@ class VsphereRelease:
         refuse_foreign(self._library, item, self._expected[SHA256])
         return self.mark(item)
 
+    def replicate(self, source: Item) -> Item:
+        """The item of this version as a copy of that in another library of the same vCenter, which sends no byte."""
+        item = self._library.item(self._name)
+        if item is not None:
+            refuse_foreign(self._library, item, self._expected[SHA256])
+            return self.mark(item)
+        self._remove_leftovers()
+        with self._phases.phase("copy", f"copy to {self._library.where}"):
+            return self._rename_item(self._library.copy(source, self._name + UNFINISHED, self._notes))
+
     def mark(self, item: Item) -> Item:
         """Repair the notes of an existing item; BakeryError if it lacks a file."""
         if defect := self._library.find_defect(item):

@@ -8,8 +8,9 @@ from bakery.host.connection_settings import find_fault
 from bakery.model.bases import BUILD_LOGIN, CloudBase, require_one
 from bakery.model.definition import ImageDefinition
 from bakery.model.distribution import CloudDistribution
+from bakery.model.documents import ImageLocation, Location
 from bakery.model.fields import TextFormat, VaultPath
-from bakery.model.validation import Model, field_error
+from bakery.model.validation import Model, field_error, first_repeated
 
 
 class ServerFormat(TextFormat):
@@ -87,11 +88,21 @@ class VsphereSite(Model):
     folder: str | None = Field(default=None, description="folder of the machine; the datacenter's root without it")
 
 
+class VsphereCopy(Model):
+    """A further library that gets the image, such as that of another datacenter."""
+
+    library: str = Field(description="local content library")
+    server: Server | None = Field(
+        default=None, description="its vCenter, with the same login; the first one without it"
+    )
+
+
 class VsphereDistribution(CloudDistribution):
-    """The vCenter and the content library that get the image."""
+    """The vCenter and the content library that get the image, and further ones."""
 
     server: Server = Field(description="vCenter, HOST or HOST:PORT; its certificate is verified")
     library: str = Field(description="local content library; subscribed libraries follow it automatically")
+    copies: tuple[VsphereCopy, ...] = Field(default=(), description="further libraries that get the image")
     build: VsphereSite | None = Field(default=None, description="where Packer builds, if base.vsphere is set")
     credentials: VaultPath = Field(description="Vault path of username and password")
 
@@ -99,9 +110,31 @@ class VsphereDistribution(CloudDistribution):
     def vault_path(self) -> str | None:
         return self.credentials
 
+    @model_validator(mode="after")
+    def _unique_places(self) -> Self:
+        if (index := first_repeated(self.places)) is not None:
+            raise ValueError(f"library '{self.places[index].region}' of {self.places[index].account} is named twice")
+        return self
+
+    @property
+    def places(self) -> tuple[Location, ...]:
+        """The library in which a version is made, and then those that get copies."""
+        copies = (Location(copy.server or self.server, copy.library) for copy in self.copies)
+        return (Location(self.server, self.library), *copies)
+
     @property
     def locations(self) -> tuple[str, ...]:
-        return (self.library, self.server)
+        return tuple(dict.fromkeys(name for place in self.places for name in (place.region, place.account)))
+
+    def wants(self, location: ImageLocation) -> bool:
+        return location.location in self.places
+
+    def check(self, definition: ImageDefinition) -> None:
+        """A build has no disk here to upload elsewhere."""
+        if definition.base.of(VsphereBase) and any(place.account != self.server for place in self.places):
+            raise ValueError(
+                "base.vsphere builds at one vCenter: distribution.vsphere.copies must not name another one"
+            )
 
     @property
     def build_location(self) -> str:

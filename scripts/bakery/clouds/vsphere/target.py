@@ -1,7 +1,7 @@
-"""The vSphere target: one version as an item of a content library, channels as items beside it."""
+"""The vSphere target: one version as an item of each content library, channels as items beside it."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -43,12 +43,18 @@ class VsphereTarget:
         self._credentials = credentials
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
-        """Publish the version in the library; a rerun adopts a complete item and replaces an incomplete one."""
+        """Publish the version in each library: upload it once to each vCenter, and copy it between its libraries.
+
+        A rerun adopts complete items and replaces incomplete ones.
+        """
         phases = Phases(report, full_name(artifact))
         expected = tags.of_artifact(self._definition, artifact)
-        with self._open_library(self._location, artifact) as library:
-            item = VsphereRelease(library, self._definition.description, expected, phases).publish(disk, artifact.os)
-        return self._new_publication(artifact, artifact.disk.sha256, item, phases.seconds)
+
+        def publish_first(library: Library) -> Item:
+            return self._release(library, expected, phases).publish(disk, artifact.os)
+
+        items = self._publish_everywhere(artifact, expected, phases, publish_first)
+        return self._new_publication(artifact, artifact.disk.sha256, items, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
         """Remove the item of a build that was killed before it wrote its document."""
@@ -67,9 +73,10 @@ class VsphereTarget:
             library.delete(item)
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
-        """Adopt the item that vCenter made for Packer: write its notes, and check that it is complete."""
+        """Adopt the item that vCenter made for Packer: write its notes, check that it is complete, and copy it."""
         began = time.monotonic()
         name, expected = full_name(build), tags.of_build(self._definition, build)
+        phases = Phases(report, name)
         with (
             report_step(report, "publish", name, f"adopt the item in {self._vsphere.library}"),
             self._open_library(self._location, build) as library,
@@ -83,33 +90,35 @@ class VsphereTarget:
                 )
             if tags.SHA256 in notes.read(item.description):
                 refuse_foreign(library, item, build.identity)
-            item = VsphereRelease(library, self._definition.description, expected, Phases(report, name)).mark(item)
-        return self._new_publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
+            marked = self._release(library, expected, phases).mark(item)
+        items = self._publish_everywhere(build, expected, phases, lambda _library: marked)
+        seconds = {"adopt": round(time.monotonic() - began, 3), **phases.seconds}
+        return self._new_publication(build, build.identity, items, seconds)
 
     def distribute(self, publication: Publication, expected: tags.Tags, report: Reporter) -> Publication:
-        """Repair the notes of the item; NotFoundError if the definition's library does not have it."""
+        """Repair the notes of the items, and copy missing ones from another library of their vCenter.
+
+        NotFoundError if no library of a vCenter has the version.
+        """
         name, phases = full_name(publication), Phases(report, full_name(publication))
-        with self._open_library(self._location, publication) as library:
+
+        def find_first(library: Library) -> Item:
             item = library.item(name)
             if item is None:
                 raise gone_error(f"the library has no item {name}", library.where, publication.image)
             refuse_foreign(library, item, publication.sha256)
-            item = VsphereRelease(library, self._definition.description, expected, phases).mark(item)
-        return replace(publication, locations=(ImageLocation(*self._location, item.id),), seconds=phases.seconds)
+            return self._release(library, expected, phases).mark(item)
+
+        items = self._publish_everywhere(publication, expected, phases, find_first)
+        locations = tuple(ImageLocation(*place, items[place].id) for place in self._vsphere.places)
+        return replace(publication, locations=locations, seconds=phases.seconds)
 
     def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
         """Do nothing: whoever may read a library may use all of its items."""
 
     def inspect(self, publication: Publication, availability: Availability = "available") -> list[Finding]:
-        """Check the name, notes and files of the publication's item."""
-        location = publication.locations[0]
-        label = f"{location.account}/{location.region} {location.id}"
-        try:
-            with self._open_library(location.location, publication) as library:
-                item = library.by_id(location.id)
-                return [Finding(label, *_inspect_item(library, item, publication, availability))]
-        except BakeryError as error:
-            return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
+        """Check the name, notes and files of the publication's items."""
+        return [self._inspect_location(location, publication, availability) for location in publication.locations]
 
     def find_uses(self, publication: Publication) -> list[Use]:
         """None: machines are clones.
@@ -120,28 +129,20 @@ class VsphereTarget:
         return []
 
     def set_availability(self, publication: Publication, availability: Availability, report: Reporter) -> None:
-        """Say it in the notes of the item; rename a disabled one, and remove a removed one.
+        """Say it in the notes of the items; rename disabled ones, and remove removed ones.
 
         NotFoundError if a version to be usable is gone.
         """
-        location = publication.locations[0]
-        with (
-            report_step(report, "retire", full_name(publication), f"{availability} in {location.region}"),
-            self._open_library(location.location, publication) as library,
-        ):
-            item = library.by_id(location.id)
-            if item is not None:
-                refuse_foreign(library, item, publication.sha256)
-                retirement.bring_to(library, item, publication, availability)
-            elif availability in ("available", "deprecated"):
-                raise gone_error(f"the library has no item {location.id}", library.where, publication.image)
+        with report_step(report, "retire", full_name(publication), f"{availability} in its libraries"):
+            for location in publication.locations:
+                self._retire(location, publication, availability)
 
     def wanted_locations(self) -> Collection[Location]:
-        """The library."""
-        return (self._location,)
+        """The libraries."""
+        return self._vsphere.places
 
     def channel_values(self, publication: Publication) -> Mapping[Location, str]:
-        """The ID of the version's item: the channel's item is a copy of it."""
+        """The ID of the version's item in each library: the channel's item there is a copy of it."""
         return {location.location: location.id for location in publication.locations}
 
     def read_channel(self, of: Versioned, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
@@ -156,20 +157,21 @@ class VsphereTarget:
     def point(
         self, publication: Publication, channel: str, locations: Collection[Location], report: Reporter
     ) -> Mapping[Location, Pointer]:
-        """Replace the channel's item by a copy of this version's; if that fails, the item does not change."""
-        location = publication.locations[0]
+        """Replace the channel's item in these libraries by a copy of this version's; one that fails stays as it is."""
         name = channels.item_name(publication, channel)
         # The channel's consumers read the version's name in the notes: the name of this item lacks it.
         text = notes.write(self._definition.description, _channel_tags(publication, channel))
-        with (
-            report_step(report, "promote", full_name(publication), f"copy to {name} in {location.region}"),
-            self._open_library(location.location, publication) as library,
-        ):
-            version = library.by_id(location.id)
-            if version is None:
-                raise NotFoundError(f"the item of {full_name(publication)} is gone", where=library.where)
-            channels.move(library, name, version, text)
-        return {location.location: _new_pointer(location.location, name, location.id)}
+        values = self.channel_values(publication)
+        for location in locations:
+            with (
+                report_step(report, "promote", full_name(publication), f"copy to {name} in {location.region}"),
+                self._open_library(location, publication) as library,
+            ):
+                version = library.by_id(values[location])
+                if version is None:
+                    raise NotFoundError(f"the item of {full_name(publication)} is gone", where=library.where)
+                channels.move(library, name, version, text)
+        return {location: _new_pointer(location, name, values[location]) for location in locations}
 
     def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
         """Remove the channel's item if it is a copy of one of these items."""
@@ -178,20 +180,20 @@ class VsphereTarget:
                 channels.remove(library, channels.item_name(of, channel), sources)
 
     def list_resources(self, image: str, arch: str) -> Listing:
-        """The items of an image in the library, and the machines of its builds."""
+        """The items of an image in each library, and the machines of its builds."""
         resources: dict[str, Sequence[Resource]] = {}
         failures: dict[str, BakeryError] = {}
-        server, site = self._vsphere.server, self._vsphere.build
-        library_name, site_name = f"{server}/{self._vsphere.library}", f"{server}/{site.datacenter if site else ''}"
-        try:
-            with connect(server, self._credentials) as vcenter:
-                library = Library(vcenter, self._vsphere.library)
-                resources[library_name] = list(leftovers.list_items(library, image, arch))
-        except BakeryError as error:
-            failures[library_name] = error
-        if site:
+        for place in self._vsphere.places:
             try:
-                with log_in(server, self._credentials) as session:
+                with connect(place.account, self._credentials) as vcenter:
+                    library = Library(vcenter, place.region)
+                    resources[_place_name(place)] = list(leftovers.list_items(library, image, arch))
+            except BakeryError as error:
+                failures[_place_name(place)] = error
+        if site := self._vsphere.build:
+            site_name = f"{self._vsphere.server}/{site.datacenter}"
+            try:
+                with log_in(self._vsphere.server, self._credentials) as session:
                     resources[site_name] = leftovers.list_build_machines(
                         session, site_name, site.datacenter, image, arch
                     )
@@ -202,38 +204,90 @@ class VsphereTarget:
     def remove_resources(self, resources: Sequence[Resource]) -> Mapping[Resource, BakeryError]:
         """Remove machines, then items."""
         machines = [resource for resource in resources if resource.kind == "instance"]
-        items = [resource for resource in resources if resource.kind != "instance"]
         failures: dict[Resource, BakeryError] = {}
         if machines:
             with log_in(self._vsphere.server, self._credentials) as session:
                 failures |= leftovers.remove_machines(session, machines)
-        if items:
-            with connect(self._vsphere.server, self._credentials) as vcenter:
-                failures |= leftovers.remove_items(Library(vcenter, self._vsphere.library), items)
+        for place in self._vsphere.places:
+            items = [one for one in resources if one.kind != "instance" and one.location == _place_name(place)]
+            if items:
+                with connect(place.account, self._credentials) as vcenter:
+                    failures |= leftovers.remove_items(Library(vcenter, place.region), items)
         return failures
 
     @property
     def _location(self) -> Location:
-        return Location(self._vsphere.server, self._vsphere.library)
+        return self._vsphere.places[0]
 
     @contextmanager
     def _open_library(self, location: Location, of: Versioned) -> Iterator[Library]:
         """The library at a location of this version."""
-        server = self._vsphere.server
-        if location.account != server:
+        if location.account not in {place.account for place in self._vsphere.places}:
             raise BakeryError(
                 f"{full_name(of)} is in the vCenter {location.account}",
-                where=server,
+                where=self._vsphere.server,
                 hint="the definition names another one by now: publish a new version there",
             )
-        with connect(server, self._credentials) as vcenter:
+        with connect(location.account, self._credentials) as vcenter:
             yield Library(vcenter, location.region)
 
+    def _release(self, library: Library, expected: tags.Tags, phases: Phases) -> VsphereRelease:
+        return VsphereRelease(library, self._definition.description, expected, phases)
+
+    def _publish_everywhere(
+        self, of: Versioned, expected: tags.Tags, phases: Phases, publish_first: Callable[[Library], Item]
+    ) -> dict[Location, Item]:
+        """The items of a version by library: `publish_first` in one library of each vCenter, copies in the others."""
+        items: dict[Location, Item] = {}
+        for server in dict.fromkeys(place.account for place in self._vsphere.places):
+            places = [place for place in self._vsphere.places if place.account == server]
+            home = self._find_home(places, of)
+            with self._open_library(home, of) as library:
+                items[home] = publish_first(library)
+            for place in places:
+                if place != home:
+                    with self._open_library(place, of) as library:
+                        items[place] = self._release(library, expected, phases).replicate(items[home])
+        return items
+
+    def _find_home(self, places: Sequence[Location], of: Versioned) -> Location:
+        """The first library of a vCenter that has the version; the first of all if none has it."""
+        if len(places) > 1:
+            for place in places:
+                with self._open_library(place, of) as library:
+                    if library.item(full_name(of)):
+                        return place
+        return places[0]
+
+    def _inspect_location(
+        self, location: ImageLocation, publication: Publication, availability: Availability
+    ) -> Finding:
+        label = f"{location.account}/{location.region} {location.id}"
+        try:
+            with self._open_library(location.location, publication) as library:
+                item = library.by_id(location.id)
+                return Finding(label, *_inspect_item(library, item, publication, availability))
+        except BakeryError as error:
+            return Finding(label, "unreachable", f"{error.message}: {error.detail}")
+
+    def _retire(self, location: ImageLocation, publication: Publication, availability: Availability) -> None:
+        with self._open_library(location.location, publication) as library:
+            item = library.by_id(location.id)
+            if item is not None:
+                refuse_foreign(library, item, publication.sha256)
+                retirement.bring_to(library, item, publication, availability)
+            elif availability in ("available", "deprecated"):
+                raise gone_error(f"the library has no item {location.id}", library.where, publication.image)
+
     def _new_publication(
-        self, of: Artifact | RemoteBuild, sha256: str, item: Item, seconds: dict[str, float]
+        self, of: Artifact | RemoteBuild, sha256: str, items: Mapping[Location, Item], seconds: dict[str, float]
     ) -> Publication:
-        location = ImageLocation(*self._location, item.id)
-        return Publication(of.image, of.arch, of.version, sha256, "vsphere", (location,), seconds=seconds)
+        locations = tuple(ImageLocation(*place, items[place].id) for place in self._vsphere.places)
+        return Publication(of.image, of.arch, of.version, sha256, "vsphere", locations, seconds=seconds)
+
+
+def _place_name(place: Location) -> str:
+    return "/".join(place)
 
 
 def _new_pointer(location: Location, name: str, value: str) -> Pointer:
