@@ -14,6 +14,7 @@ import pytest
 
 from bakery.bake import bake
 from bakery.bake.request import BakeContext, BakeRequest
+from bakery.bake.task_times import read_task_times
 from bakery.clouds import definitions
 from bakery.clouds.job import Toolchain
 from bakery.demo.stand_ins.vault import VaultServer
@@ -195,6 +196,13 @@ def test_a_bake_without_a_guest(chroot: Baked) -> None:
     assert "nginx : Install nginx" in told
     assert read(artifact, "/var/www")["/var/www/html/index.html"].endswith("<p>Baked to order.</p>\n")
     assert leftovers(chroot.bakery.project.workspace) == []
+
+
+@needs_root
+def test_the_log_of_a_bake_without_a_guest_has_the_time_of_each_task(chroot: Baked) -> None:
+    tasks, seconds = read_task_times(Path(chroot.artifact.log)), chroot.artifact.seconds
+    assert {"nginx", "seal", ""} <= {task.role for task in tasks}
+    assert 0 < sum(task.seconds for task in tasks) <= seconds["provision"] + seconds["seal"] + 1
 
 
 @needs_root
