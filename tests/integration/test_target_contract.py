@@ -16,7 +16,6 @@ from typing import get_args
 import pytest
 import stamina
 
-from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.target import Target
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import silent
@@ -32,10 +31,6 @@ pytestmark = [
 ]
 
 CLOUDS = ("local", "vsphere", "azure", "aws")
-NOT_YET = pytest.mark.skipif(
-    not hasattr(AwsTarget, "set_availability"), reason="AwsTarget has no set_availability; remove this when it has"
-)
-RETIRING = [pytest.param(cloud, marks=NOT_YET if cloud == "aws" else ()) for cloud in CLOUDS]
 KILLS: tuple[Cut, ...] = ("killed before", "killed after")
 # Each follows on the one before; "available" again from each that can go back.
 LIFE: tuple[Availability, ...] = (
@@ -80,7 +75,7 @@ def bench(
 
 
 each_cloud = pytest.mark.parametrize("bench", CLOUDS, indirect=True)
-each_retiring_cloud = pytest.mark.parametrize("bench", RETIRING, indirect=True)
+each_retiring_cloud = pytest.mark.parametrize("bench", CLOUDS, indirect=True)
 
 
 def _same(first: Publication, second: Publication) -> bool:
