@@ -1,8 +1,8 @@
 """Retires the item of a version: its notes say so, and a disabled item has another name.
 
-Whoever may read a library may deploy all of its items, so a disabled one is only out of the sight of those who look for
-the name of its version. Name and notes change in one call, which keeps the item's ID and content (vSphere Automation
-API, Content Library Item update).
+A user who may read a library may deploy all of its items. A disabled one is therefore only out of the sight of those
+who look for the name of its version. Name and notes change in one call, which keeps the item's ID and content (vSphere
+Automation API, Content Library Item update).
 """
 
 from bakery.clouds.vsphere import notes
