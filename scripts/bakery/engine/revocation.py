@@ -45,9 +45,9 @@ def plan_revocation(session: Session, record: Record, *, with_children: bool) ->
     """
     children = find_descendants(session.catalog, record) if with_children else []
     records = [record, *children]
-    versions = {ImageVersion.of(one) for one in records}
+    versions = [ImageVersion.of(affected) for affected in records]
     stuck: list[str] = []
-    moves = {ImageVersion.of(one): _plan_moves(session, one, versions, stuck) for one in records}
+    moves = {version: _plan_moves(session, version, versions, stuck) for version in versions}
     if stuck:
         raise BakeryError(
             f"{record.image} {record.version} cannot be revoked: a channel has no earlier complete version to go to",
@@ -57,11 +57,10 @@ def plan_revocation(session: Session, record: Record, *, with_children: bool) ->
         )
     name = f"{record.image} {record.version}"
     revocations = []
-    for one in records:
-        with open_image_targets(session, one.image) as targets:
-            uses, unknown = find_uses(targets, one)
-        version = ImageVersion.of(one)
-        parent = "" if one is record else name
+    for affected, version in zip(records, versions, strict=True):
+        with open_image_targets(session, version.image) as targets:
+            uses, unknown = find_uses(targets, affected)
+        parent = "" if affected is record else name
         revocations.append(Revocation(*_identity(version), parent, moves[version], uses, unknown))
     return revocations
 
@@ -71,8 +70,8 @@ def revoke_versions(session: Session, revocations: Sequence[Revocation], reason:
 
     A version that fails keeps no other one from being revoked.
     """
-    by_name = {f"{one.image} {one.version}": one for one in revocations}
-    versions = {ImageVersion.of(one) for one in revocations}
+    by_name = {f"{revocation.image} {revocation.version}": revocation for revocation in revocations}
+    versions = [ImageVersion.of(revocation) for revocation in revocations]
     outcomes = run_parallel(
         list(by_name), lambda name: _revoke_version(session, by_name[name], versions, reason), jobs=1
     )
@@ -81,19 +80,19 @@ def revoke_versions(session: Session, revocations: Sequence[Revocation], reason:
 
 
 def _plan_moves(
-    session: Session, record: Record, revoked: Collection[ImageVersion], stuck: list[str]
+    session: Session, version: ImageVersion, revoked: Collection[ImageVersion], stuck: list[str]
 ) -> tuple[ChannelMove, ...]:
     """The moves of the channels that point at a version; channels that cannot move are added to `stuck`."""
     moves = []
-    for head in session.catalog.heads(record.image, record.arch):
-        if head.version != record.version:
+    for head in session.catalog.heads(version.image, version.arch):
+        if head.version != version.version:
             continue
-        if record.image not in session.definitions.images:
-            stuck.append(f"{record.image} {head.channel}: {head.version}, and the image has no definition")
+        if version.image not in session.definitions.images:
+            stuck.append(f"{version.image} {head.channel}: {head.version}, and the image has no definition")
         elif earlier := find_earlier(session.catalog, head, revoked):
             moves.append(ChannelMove(head.channel, head.version, earlier.version))
         else:
-            stuck.append(f"{record.image} {head.channel}: {head.version}")
+            stuck.append(f"{version.image} {head.channel}: {head.version}")
     return tuple(moves)
 
 

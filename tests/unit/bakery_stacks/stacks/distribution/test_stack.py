@@ -271,7 +271,7 @@ def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
         "Notices",
     }
     for name in found.keys() - others:
-        assert found[name]["Condition"]["StringEquals"] == {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}
+        assert found[name]["Condition"]["StringEquals"]["aws:RequestedRegion"] == ["eu-west-1", "us-east-1"]
     assert found["Pointers"]["Resource"] == [
         "arn:aws:ssm:eu-west-1:123456789012:parameter/bakery/*",
         "arn:aws:ssm:us-east-1:123456789012:parameter/bakery/*",
@@ -288,12 +288,12 @@ def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
 
 def test_only_looking_is_allowed_on_everything(stack: Stack) -> None:
     everywhere = [name for name, statement in rights(stack).items() if "*" in statement.get("Resource", ())]
-    assert everywhere == ["Look", "LookForUses", "LookAtUsers"]
+    assert everywhere == ["Look", "LookForUses", "LookAtUsers", "LookForLeftovers"]
     wildcards = [action for statement in rights(stack).values() for action in statement["Action"] if "*" in action]
     assert set(wildcards) <= {"kms:ReEncrypt*", "kms:GenerateDataKey*"}  # both are pairs that AWS documents so
 
 
-def test_it_describes_machines_and_templates_for_uses_of_images_only(stack: Stack) -> None:
+def test_it_describes_templates_for_uses_of_images_only(stack: Stack) -> None:
     assert rights(stack)["LookAtUsers"]["Action"] == DESCRIBE_USERS
     assert rights(stack)["LookAtUsers"]["Condition"]["ForAnyValue:StringEquals"] == {
         "aws:CalledVia": ["ec2-images.amazonaws.com"]

@@ -173,7 +173,7 @@ def test_the_publisher_does_nothing_that_its_policy_leaves_out(cloud: StandIn, p
         "UnauthorizedOperation 17": lambda: ec2.disable_image(ImageId=foreign),
         "UnauthorizedOperation 18": lambda: ec2.enable_image(ImageId=foreign),
         "UnauthorizedOperation 19": lambda: ec2.disable_image_deprecation(ImageId=foreign),
-        "UnauthorizedOperation 20": lambda: ec2.describe_instances(),
+        "UnauthorizedOperation 20": lambda: ec2.describe_launch_templates(),
         "UnauthorizedOperation 21": lambda: ec2.describe_image_references(
             ImageIds=[image], IncludeAllResourceTypes=True
         ),
