@@ -132,13 +132,13 @@ def delete(channel: Channel, reason: str) -> ChannelEntry:
     return move_channel(channel, None, list_changes(channel, None), reason or "deleted")
 
 
-def restore(channel: Channel) -> None:
+def repair_pointers(channel: Channel) -> None:
     """Finish what was interrupted, and write the pointers again that somebody else changed."""
     settle_move(channel, overwrite=True)
     head = channel.head
     record = channel.record(head.version) if head else None
     if head and record:
-        _move(channel, record, f"restored {record.version}", held=head.held, overwrite=True)
+        _move(channel, record, f"repaired: {record.version}", held=head.held, overwrite=True)
 
 
 def require_head(channel: Channel) -> ChannelEntry:
