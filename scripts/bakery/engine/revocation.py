@@ -62,7 +62,7 @@ def plan_revocation(session: Session, record: Record, *, with_children: bool) ->
             uses, unknown = find_uses(targets, one)
         version = ImageVersion.of(one)
         parent = "" if one is record else name
-        revocations.append(Revocation(*_identity(version), parent, moves[version], uses, unknown))
+        revocations.append(Revocation(one.image, one.arch, one.version, parent, moves[version], uses, unknown))
     return revocations
 
 
@@ -117,7 +117,3 @@ def _move_away(channel: Channel, record: Record, revoked: Collection[ImageVersio
     # The plan has looked; the catalog refuses a version at which somebody pointed a channel since.
     if earlier := find_earlier(channel.catalog, head, revoked):
         retreat(channel, earlier, reason)
-
-
-def _identity(of: Revocation | ImageVersion) -> tuple[str, str, str]:
-    return of.image, of.arch, of.version
