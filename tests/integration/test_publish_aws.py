@@ -649,7 +649,7 @@ def test_an_audit_repairs_a_text_parameter_of_a_channel(aws: StandIn, bench: Dis
     [wrong] = [finding for _, finding in compare_pointers(channel) if finding.status != "correct"]
     assert (wrong.location, wrong.status) == (f"{HOME_ACCOUNT}/{SECOND}", "incorrect")
     assert "(data type text)" in wrong.detail
-    channels.restore(channel)
+    channels.repair_pointers(channel)
     assert all(finding.status == "correct" for _, finding in compare_pointers(channel))
     assert _pointers(aws, CHANNEL) == _values(publication)
 

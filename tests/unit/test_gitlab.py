@@ -247,6 +247,7 @@ def test_a_schedule_refreshes_before_it_plans_retires_and_audits() -> None:
         assert jobs[name]["tags"] == [pipeline.RUNNERS["bake-private"]]
         assert not {"rules", "environment", "id_tokens", "before_script"} & jobs[name].keys()
     assert {"job": "refresh", "optional": True} in jobs["plan"]["needs"]
+    assert "retire" in jobs["audit"]["needs"], "a retirement that is under way looks like an interrupted one"
 
 
 def test_a_merge_request_shows_what_an_apply_would_do_and_applies_nothing() -> None:

@@ -50,7 +50,8 @@ def find_identity(catalog: Catalog, identity: str) -> Record | None:
 def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
     """Versions of other images that were built on this one's content, and those built on them, as far as in use.
 
-    A version is not in use any more when it is revoked or removed and its images are, too.
+    A version is not in use any more when it is revoked or removed and its images are, too. Versions behind such a one
+    count.
 
     Versions without an entry in the index are read.
     """
@@ -76,12 +77,16 @@ def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
             for version in versions
             if version in candidates and _is_child(candidates[version], parent) and candidates[version] not in lineage
         ]
-    return lineage[1:]
+    return [version for version in lineage[1:] if _is_in_use(version)]
 
 
 def _is_child(record: Record, parent: Record) -> bool:
-    in_use = record.state in ("complete", "deprecated", "disabled") or (record.state == "revoked" and record.pending)
-    return in_use and record.inputs.get(PARENT) == parent.raw_sha256
+    """Whether a version was built on another one's content; a reserved one has none yet."""
+    return record.state != "reserved" and record.inputs.get(PARENT) == parent.raw_sha256
+
+
+def _is_in_use(record: Record) -> bool:
+    return record.state in ("complete", "deprecated", "disabled") or (record.state == "revoked" and record.pending)
 
 
 def _follow_lead(catalog: Catalog, lead: Lead, identity: str) -> Record | None:

@@ -45,9 +45,12 @@ def sweep(
         outcomes = run_parallel(selected, lambda name: plan_sweep(verb_session, by_name[name]), jobs)
         plans = {outcome.name: outcome.result for outcome in outcomes if outcome.result}
         actions = [action for plan in plans.values() for action in plan.actions]
-        print(documents.dump_all(actions).decode() if json else render(actions), end="" if json else "\n")
+        if json:
+            print(documents.dump_all(actions).decode(), end="")
+        elif dry_run or not (quiet and yes):
+            print(render(actions), flush=True)
         swept = {} if dry_run else _sweep_all(verb_session, plans, yes, jobs)
-        if not (json or dry_run):
+        if not (json or dry_run or quiet):
             count = sum(len(outcome.removed) for outcome in swept.values())
             print(f"{count_of(count, 'resource')} removed")
         _raise_failures(outcomes, plans, swept)

@@ -7,7 +7,7 @@ from typing import Literal
 from bakery.catalog import Record
 from bakery.catalog.record import AVAILABILITY
 from bakery.clouds.target import Finding, Status
-from bakery.engine.channels import open_channel, restore
+from bakery.engine.channels import open_channel, repair_pointers
 from bakery.engine.distribution import distribute_version
 from bakery.engine.lifecycle import bring_images, settle
 from bakery.engine.notices import announce_repair
@@ -55,7 +55,7 @@ def audit_image(session: Session, definition: ImageDefinition, *, fix: bool = Fa
                 _repair_version(session, definition, targets, record)
         for channel in _list_channels(session, definition):
             with open_channel(session, definition, channel, targets) as handle:
-                restore(handle)
+                repair_pointers(handle)
     results = list(_compare_image(session, definition))
     still_wrong = {result.name for result in results if result.status != "correct"}
     repaired = [f"{one.name}: {one.status}: {one.detail}" for one in wrong if one.name not in still_wrong]

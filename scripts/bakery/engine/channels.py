@@ -132,13 +132,13 @@ def delete(channel: Channel, reason: str) -> ChannelEntry:
     return move_channel(channel, None, list_changes(channel, None), reason or "deleted")
 
 
-def restore(channel: Channel) -> None:
+def repair_pointers(channel: Channel) -> None:
     """Finish what was interrupted, and write the pointers again that somebody else changed."""
     settle_move(channel, overwrite=True)
     head = channel.head
     record = channel.record(head.version) if head else None
     if head and record:
-        _move(channel, record, f"restored {record.version}", held=head.held, overwrite=True)
+        _move(channel, record, f"repaired: {record.version}", held=head.held, overwrite=True)
 
 
 def require_head(channel: Channel) -> ChannelEntry:
@@ -179,7 +179,7 @@ def _move(
         raise BakeryError(
             f"{record.image} {record.version} cannot be used everywhere: {len(defects)} checks failed",
             detail="\n".join(f"{defect.location}: {defect.status}: {defect.detail}" for defect in defects),
-            hint=f"nothing was moved; run 'bakery publish {record.image}' to repair it, then promote",
+            hint=f"nothing was moved; repair it with 'bakery distribute {record.image} {record.version}', then promote",
         )
     changes = list_changes(channel, record)
     _leave_places(channel, record, [change for change in changes if not change.after])
@@ -216,7 +216,8 @@ def _refuse_absent(channel: Channel, record: Record) -> None:
     if missing := [name for name in channel.targets if record.publication(name) is None]:
         raise BakeryError(
             f"{record.image} {record.version} was never published at {', '.join(missing)}",
-            hint=f"run 'bakery publish {record.image}', or promote a version that is at every target",
+            hint=f"bring it there with 'bakery distribute {record.image} {record.version}', or promote a version "
+            "that is at every target",
         )
 
 

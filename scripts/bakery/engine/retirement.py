@@ -148,7 +148,8 @@ def _find_blockers(session: Session, targets: Targets, step: Retirement, states:
         return
     for child in find_descendants(catalog, record):
         yield f"{child.image} {child.version} is built on it"
-    retention = session.definitions.images[record.image].retention
+    definition = session.definitions.images.get(record.image)
+    retention = definition.retention if definition else None
     idle_days = retention.launched_within_days if retention else LAUNCHED_WITHIN_DAYS
     uses, unknown = find_uses(targets, record)
     if unknown:

@@ -61,7 +61,7 @@ def plan_revocation(session: Session, record: Record, *, with_children: bool) ->
         with open_image_targets(session, version.image) as targets:
             uses, unknown = find_uses(targets, affected)
         parent = "" if affected is record else name
-        revocations.append(Revocation(*_identity(version), parent, moves[version], uses, unknown))
+        revocations.append(Revocation(version.image, version.arch, version.version, parent, moves[version], uses, unknown))
     return revocations
 
 
@@ -116,7 +116,3 @@ def _move_away(channel: Channel, record: Record, revoked: Collection[ImageVersio
     # The plan has looked; the catalog refuses a version at which somebody pointed a channel since.
     if earlier := find_earlier(channel.catalog, head, revoked):
         retreat(channel, earlier, reason)
-
-
-def _identity(of: Revocation | ImageVersion) -> tuple[str, str, str]:
-    return of.image, of.arch, of.version

@@ -116,6 +116,14 @@ def test_answers_are_equal_whatever_was_lost(observed: ObservedStore, keyring: K
     assert find_descendants(catalog, line.webs[3]) == []
 
 
+def test_a_version_behind_an_unused_one_is_found(observed: ObservedStore, keyring: Keyring, line: Line) -> None:
+    """A revocation that was killed has revoked the version between."""
+    catalog = Catalog(observed, keyring)
+    app = publish(catalog, "app", 1, line.webs[2].raw_sha256)
+    catalog.settle_state(catalog.change_state(line.webs[2], "revoked", "leaks"))
+    assert find_descendants(catalog, line.base) == [*line.webs[:2], line.app, app]
+
+
 def test_an_answer_takes_few_requests_however_many_versions_there_are(
     observed: ObservedStore, keyring: Keyring, line: Line
 ) -> None:

@@ -263,6 +263,13 @@ def test_an_image_whose_targets_are_gone_is_kept(aged: CliRunner, monkeypatch: p
     assert "its users are unknown: local: it is no target of a definition any more" in answer.out
 
 
+def test_a_version_of_an_image_without_a_definition_is_kept(aged: CliRunner) -> None:
+    (aged.project.definitions / "web.yaml").unlink()
+    answer = aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
+    assert answer.code == 1
+    assert "its users are unknown: local: it is no target of a definition any more" in answer.out
+
+
 class _open_nothing:
     def __init__(self, _session: Session, _definition: Any) -> None: ...
 

@@ -119,6 +119,12 @@ def test_a_killed_runs_draft_is_listed_and_removed(bakery: CliRunner, store: Pat
     assert "0 resources to remove" in bakery("sweep", "web", "--yes").out
 
 
+def test_a_quiet_sweep_removes_without_a_word(bakery: CliRunner, store: Path) -> None:
+    draft = leave_draft(store)
+    answer = bakery("sweep", "web", "--yes", "--quiet")
+    assert (answer.code, answer.out, draft.exists()) == (0, "", False)
+
+
 def test_a_disk_of_a_version_that_was_never_recorded_is_unknown(bakery: CliRunner, store: Path) -> None:
     """Another catalog may have it: a forgotten BAKERY_CATALOG costs nobody a disk."""
     disk = age(bakery.write(".bakery/store/web-1.0.7-x86_64.qcow2", "a disk"))

@@ -202,7 +202,7 @@ class TestKilled:
     def test_the_history_has_the_move_once(self, promoted: World) -> None:
         record = _record(promoted, "1.0.2")
         for boundary in _kill_everywhere(promoted, lambda: _promote(promoted, record)):
-            channels.restore(promoted.channel())
+            channels.repair_pointers(promoted.channel())
             versions = [entry.version for entry in promoted.catalog.history("web", "x86_64", "stable")]
             assert versions in (["1.0.0", "1.0.1"], ["1.0.0", "1.0.1", "1.0.2"]), f"killed at boundary {boundary}"
 

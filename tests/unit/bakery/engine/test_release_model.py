@@ -134,7 +134,7 @@ class Release(RuleBasedStateMachine):
         self._count()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(journal, "datetime", Later)
-            channels.restore(self.world.channel(owner))
+            channels.repair_pointers(self.world.channel(owner))
         move = self.world.channel().last_move
         assert move is None or move.state != "begun"
 
