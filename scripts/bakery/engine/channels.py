@@ -14,6 +14,7 @@ from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError, suggest
+from bakery.host.text import count_of
 from bakery.model.definition import ImageDefinition
 from bakery.model.fields import NAME
 from bakery.model.version import ImageVersion
@@ -60,17 +61,26 @@ def promote(
 def follow(channel: Channel, record: Record, reason: str) -> ChannelEntry:
     """Point a channel at the version that a run published; its entry.
 
-    A channel stays where it is if a person holds it, or if it is at a newer version.
+    A channel stays at its version if a person holds it, or if that is newer; it only leaves locations that the
+    definition does not name any more.
     """
     settle_move(channel)
     head = channel.head
     if head and head.version != record.version and head.held:
         channel.note(f"{describe_hold(head)}; 'bakery channel release {head.image} {head.channel}' ends that")
-        return head
+        return _leave_places(channel, head)
     if head and head.version and version_numbers(head.version) > version_numbers(record.version):
         channel.note(f"{channel.name} stays at {head.version}, which is newer; 'bakery promote' moves it back")
-        return head
+        return _leave_places(channel, head)
     return _move(channel, record, reason)
+
+
+def _leave_places(channel: Channel, head: ChannelEntry) -> ChannelEntry:
+    """Remove the pointers of a channel where the definition does not name a location any more; its entry."""
+    record = channel.record(head.version)
+    if record is None or all(change.after for change in list_changes(channel, record)):
+        return head
+    return _move(channel, record, f"{head.version} is withdrawn from locations", held=head.held)
 
 
 def rollback(channel: Channel, reason: str, *, overwrite: bool = False) -> ChannelEntry:
@@ -169,20 +179,29 @@ def require_name(channel: str) -> None:
         )
 
 
-def _move(
-    channel: Channel, record: Record, reason: str, *, held: bool = False, overwrite: bool = False
-) -> ChannelEntry:
-    """Move a channel if the version can be used everywhere, and is wherever the definition wants the channel."""
+def require_movable(channel: Channel, record: Record) -> list[PointerChange]:
+    """The changes of a move; BakeryError unless the version can be used everywhere, and is wherever it is wanted."""
     _refuse_incomplete(channel, record)
     _refuse_absent(channel, record)
     if defects := find_defects(channel, record):
         raise BakeryError(
-            f"{record.image} {record.version} cannot be used everywhere: {len(defects)} checks failed",
+            f"{record.image} {record.version} cannot be used everywhere: {count_of(len(defects), 'check')} failed",
             detail="\n".join(f"{defect.location}: {defect.status}: {defect.detail}" for defect in defects),
-            hint=f"nothing was moved; repair it with 'bakery distribute {record.image} {record.version}', then promote",
+            hint=f"{channel.name} was not moved; repair the version with 'bakery distribute {record.image} "
+            f"{record.version}', then run this again",
         )
     changes = list_changes(channel, record)
-    _leave_places(channel, record, [change for change in changes if not change.after])
+    _refuse_gaps(channel, record, changes)
+    return changes
+
+
+def _move(
+    channel: Channel, record: Record, reason: str, *, held: bool = False, overwrite: bool = False
+) -> ChannelEntry:
+    """Move a channel if the version can be used everywhere, and name the places that it leaves."""
+    changes = require_movable(channel, record)
+    if leaving := [change for change in changes if not change.after]:
+        channel.note(f"{channel.name} leaves {describe_places(leaving)}, which the definition does not name any more")
     return move_channel(channel, record, changes, reason, held=held, overwrite=overwrite)
 
 
@@ -221,13 +240,13 @@ def _refuse_absent(channel: Channel, record: Record) -> None:
         )
 
 
-def _leave_places(channel: Channel, record: Record, changes: Sequence[PointerChange]) -> None:
-    """Name the places that the channel leaves; ConflictError if the definition still wants it in one of them."""
-    gaps = [change for change in changes if change.location in channel.targets[change.target].wanted_locations()]
+def _refuse_gaps(channel: Channel, record: Record, changes: Sequence[PointerChange]) -> None:
+    """Raise ConflictError if a version is not where the channel has a pointer and the definition still wants one."""
+    wanted = {name: target.wanted_locations() for name, target in channel.targets.items()}
+    gaps = [change for change in changes if not change.after and change.location in wanted[change.target]]
     if gaps:
         raise ConflictError(
             f"{record.image} {record.version} is not in {describe_places(gaps)}, where {channel.name} has a pointer",
-            hint=f"nothing was moved; bring it there first: 'bakery distribute {record.image} {record.version}'",
+            hint=f"{channel.name} was not moved; bring the version there first: 'bakery distribute {record.image} "
+            f"{record.version}'",
         )
-    if changes:
-        channel.note(f"{channel.name} leaves {describe_places(changes)}, which the definition does not name any more")

@@ -1,17 +1,17 @@
 """Revokes a version and those that were built on it: first shows what depends on them, then moves the channels away."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bakery.catalog import Record
 from bakery.catalog.search import find_descendants
 from bakery.clouds.target import Use
-from bakery.engine.channels import find_earlier, open_channel, retreat
+from bakery.engine.channels import find_earlier, open_channel, require_movable, retreat
 from bakery.engine.lifecycle import change_state, open_image_targets
 from bakery.engine.moves import settle_move
 from bakery.engine.plan import ChannelMove
-from bakery.engine.pointers import Channel
+from bakery.engine.pointers import Channel, Targets
 from bakery.engine.session import Session
 from bakery.engine.uses import find_uses
 from bakery.host.errors import BakeryError
@@ -46,22 +46,21 @@ def plan_revocation(session: Session, record: Record, *, with_children: bool) ->
     children = find_descendants(session.catalog, record) if with_children else []
     records = [record, *children]
     versions = [ImageVersion.of(affected) for affected in records]
-    stuck: list[str] = []
-    moves = {version: _plan_moves(session, version, versions, stuck) for version in versions}
+    name = f"{record.image} {record.version}"
+    revocations, stuck = [], list[str]()
+    for affected, version in zip(records, versions, strict=True):
+        with open_image_targets(session, version.image) as targets:
+            moves = _plan_moves(session, targets, affected, versions, stuck)
+            uses, unknown = find_uses(targets, affected)
+        parent = "" if affected is record else name
+        revocations.append(Revocation(version.image, version.arch, version.version, parent, moves, uses, unknown))
     if stuck:
         raise BakeryError(
-            f"{record.image} {record.version} cannot be revoked: a channel has no earlier complete version to go to",
+            f"{name} cannot be revoked: a channel cannot go to an earlier version",
             detail="\n".join(stuck),
             hint=f"bring a fixed version there with 'bakery run {record.image}', promote another one, or delete the "
             "channel; nothing was changed",
         )
-    name = f"{record.image} {record.version}"
-    revocations = []
-    for affected, version in zip(records, versions, strict=True):
-        with open_image_targets(session, version.image) as targets:
-            uses, unknown = find_uses(targets, affected)
-        parent = "" if affected is record else name
-        revocations.append(Revocation(version.image, version.arch, version.version, parent, moves[version], uses, unknown))
     return revocations
 
 
@@ -80,20 +79,33 @@ def revoke_versions(session: Session, revocations: Sequence[Revocation], reason:
 
 
 def _plan_moves(
-    session: Session, version: ImageVersion, revoked: Collection[ImageVersion], stuck: list[str]
+    session: Session, targets: Targets, record: Record, revoked: Collection[ImageVersion], stuck: list[str]
 ) -> tuple[ChannelMove, ...]:
     """The moves of the channels that point at a version; channels that cannot move are added to `stuck`."""
     moves = []
-    for head in session.catalog.heads(version.image, version.arch):
-        if head.version != version.version:
+    for head in session.catalog.heads(record.image, record.arch):
+        if head.version != record.version:
             continue
-        if version.image not in session.definitions.images:
-            stuck.append(f"{version.image} {head.channel}: {head.version}, and the image has no definition")
-        elif earlier := find_earlier(session.catalog, head, revoked):
-            moves.append(ChannelMove(head.channel, head.version, earlier.version))
+        name = f"{record.image} {head.channel}: {head.version}"
+        earlier = find_earlier(session.catalog, head, revoked)
+        definition = session.definitions.images.get(record.image)
+        if definition is None:
+            stuck.append(f"{name}, and the image has no definition")
+        elif earlier is None:
+            stuck.append(f"{name} is its first complete version")
         else:
-            stuck.append(f"{version.image} {head.channel}: {head.version}")
+            moves.append(ChannelMove(head.channel, head.version, earlier.version))
+            with open_channel(session, definition, head.channel, targets) as channel:
+                stuck += _find_obstacle(channel, earlier, name)
     return tuple(moves)
+
+
+def _find_obstacle(channel: Channel, earlier: Record, name: str) -> Iterator[str]:
+    """The reason why a channel cannot go to an earlier version, if there is one."""
+    try:
+        require_movable(channel, earlier)
+    except BakeryError as error:
+        yield f"{name} -> {earlier.version}: {error.message}; {error.hint}"
 
 
 def _revoke_version(session: Session, revocation: Revocation, revoked: Collection[ImageVersion], reason: str) -> Record:
