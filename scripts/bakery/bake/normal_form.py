@@ -1,7 +1,7 @@
 """The normal form of Packer's files: without lines that cannot change a bake, so that such a line makes none due.
 
-HCL's strings end on their line. Outside of heredocs and block comments, a line that begins with a comment mark is a
-comment, and an empty line is empty ("HCL Native Syntax Specification", comments and string literals). A file that has
+HCL's strings end on their line. Outside of heredocs and block comments, a line that begins with a comment mark is thus
+a comment, and an empty line is empty ("HCL Native Syntax Specification", comments and string literals). A file that has
 one of those two forms, or what looks like it, stays as it is.
 """
 

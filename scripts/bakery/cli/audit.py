@@ -34,8 +34,9 @@ def audit(
 ) -> int:
     """Compare published images with what their targets have.
 
-    Looks at the newest version of each image and at those that channels point at: images, tags, shares, parameters, and
-    each pointer of each channel. Exits with 1 if anything is not as the catalog says.
+    Looks at the newest version of each image, those that channels point at, and those that were deprecated, disabled or
+    revoked: images, tags, shares, parameters, and each pointer of each channel. Exits with 1 if anything is not as the
+    catalog says.
 
     Example: bakery audit web --fix
     """

@@ -33,7 +33,7 @@ def bake(
         bool, typer.Option("--keep", help="If a bake on this machine fails, keep its disk and say how to log in.")
     ] = False,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Print the tasks of each bake that took longest, for authors of roles.")
+        bool, typer.Option("--profile", help="Print the longest tasks of each bake, for authors of roles.")
     ] = False,
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,

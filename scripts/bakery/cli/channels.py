@@ -27,7 +27,7 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace values that somebody else wrote to the channel's pointers.")
 ]
 New = Annotated[bool, typer.Option("--new", help="Make a channel that the image does not have.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Delete without a question.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Delete without asking.")]
 
 
 def promote(

@@ -84,7 +84,7 @@ def _render_changes(explanation: Explanation) -> str:
 
 
 def _diff_lines(change: Change) -> Iterator[str]:
-    """Lines with '-' and '+'. A list has only the entries that differ, unless its order alone does."""
+    """Lines with '-' and '+'. A list has them for the entries that differ, unless its order alone does."""
     before, after = _split_list(change.before), _split_list(change.after)
     if before is not None and after is not None and sorted(before) != sorted(after):
         yield from (f"- {change.input}: {entry}" for entry in before if entry not in after)

@@ -65,7 +65,7 @@ Version = Annotated[
     str,
     typer.Argument(
         metavar="VERSION",
-        help="A complete version, such as 1.0.3.",
+        help="Version, such as 1.0.3.",
         callback=_check_version,
         autocompletion=complete_versions,
     ),
@@ -98,7 +98,7 @@ BakedBefore = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without a question.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 Arch = Annotated[str, typer.Option("--arch", help="Architecture of the image.")]
 
 DEFINITIONS = Path("packer/images")

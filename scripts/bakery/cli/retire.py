@@ -34,7 +34,9 @@ RetiredState = Literal["deprecated", "disabled", "removed"]
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="NAME", help="Images, or versions as IMAGE@VERSION; all images.", autocompletion=complete_version_names
+        metavar="NAME",
+        help="Images, or versions as IMAGE@VERSION; all images if none is given.",
+        autocompletion=complete_version_names,
     ),
 ]
 To = Annotated[RetiredState | None, typer.Option("--to", help="Bring the named versions to this state now.")]
@@ -61,9 +63,9 @@ def retire(
 ) -> int:
     """Deprecate, disable and remove old versions, as the definitions' `retention` says.
 
-    A version takes one step at a time: first it is not offered any more, then nobody can start it, then its images and
-    snapshots are removed. 'bakery restore' undoes the first two. Keeps versions that a channel, an instance, a launch
-    template, a parameter, another image or a state of Terraform refers to, and says so. --json prints the steps,
+    A version takes one step at a time: first it is not offered any more, then its images are disabled, then they and
+    their snapshots are removed. 'bakery restore' undoes the first two. Keeps versions that a channel, an instance, a
+    launch template, a parameter, another image or a state of Terraform refers to, and says so. --json prints the steps,
     whether they are done or not.
 
     Example: bakery retire --dry-run
@@ -116,7 +118,7 @@ def _require_images(verb_session: Session, names: list[str]) -> list[str]:
         raise UsageError(
             f"{without[0]} has no retention policy",
             where=verb_session.definitions.where(without[0]),
-            hint="add 'retention' to the definition, or name a version: --to",
+            hint="add 'retention' to the definition, or name a version and add --to",
         )
     return [definition.name for definition in selected if definition.retention]
 
@@ -140,7 +142,7 @@ def render(steps: Sequence[Retirement]) -> str:
         (step.image, step.version, f"{step.before} -> {step.after}", step.reason, "; ".join(step.blockers) or "-")
         for step in steps
     ]
-    return render_table(("image", "version", "step", "reason", "kept, since"), rows)
+    return render_table(("image", "version", "step", "reason", "kept because"), rows)
 
 
 def _count_steps(steps: Sequence[Retirement]) -> str:

@@ -49,7 +49,8 @@ def revoke(
     """Forbid a version and all that was built on it.
 
     Shows the channels, instances, launch templates, parameters and images that depend on it, and asks. Then points the
-    channels at the version before, and disables the images: nobody can start them any more. Safe to run again.
+    channels at an earlier version, and disables the images: where a target can forbid it, nobody starts them any more.
+    Safe to run again. Versions that were built on it are restored one by one.
 
     Example: bakery revoke web 1.0.3 --reason "CVE-2026-1234"
     """

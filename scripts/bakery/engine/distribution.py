@@ -20,9 +20,9 @@ from bakery.model.inputs import remote_base
 def distribute_version(session: Session, definition: ImageDefinition, targets: Targets, record: Record) -> Record:
     """Make what is missing of a complete version: locations, shares, tags, and images that are gone; its record.
 
-    A target that never had it gets its disk, of the workspace or read back from an image; NotFoundError if nothing has
-    it, or if Packer builds the image there. Locations that the definition does not name
-    any more stay in the record until `withdraw_version`.
+    A target that never had it gets its disk, from the workspace or read back from an image; NotFoundError if neither
+    has it, or if Packer builds the image there. Locations that the definition does not name any more stay in the record
+    until `withdraw_version`.
     """
     if record.state != "complete":
         raise BakeryError(

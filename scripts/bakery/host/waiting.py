@@ -32,7 +32,7 @@ def wait_until(probe: Callable[[], Result | None], timeout: float, pause: float 
 
 
 def pause_for(seconds: float) -> None:
-    """Sleep; KeyboardInterrupt once the program was interrupted, which only the main thread is told by Python."""
+    """Sleep; KeyboardInterrupt once the program was interrupted, which Python itself raises in the main thread only."""
     if threading.current_thread() is threading.main_thread():
         time.sleep(seconds)
         return

@@ -7,12 +7,12 @@ from pydantic import Field, model_validator
 
 from bakery.model.validation import Model, field_error
 
-LAUNCHED_WITHIN_DAYS = 30  # the time in which an idle group of machines starts one at least
+LAUNCHED_WITHIN_DAYS = 30  # even an idle group of machines starts one in this time
 Days = Annotated[int, Field(ge=1, le=3650)]
 
 
 class Retention(Model):
-    """The versions that `bakery retire` deprecates, disables and removes; days count since a newer one was published.
+    """The versions that `bakery retire` deprecates, disables and removes; days count since the next one was baked.
 
     The newest version, and one that a channel points at, stay whatever is written here.
     """
