@@ -42,6 +42,7 @@ class CatalogLookups:
             latest=lambda image: self._catalog.latest(image.name, image.arch, image.version),
             head=lambda image: self._source(image).last_entry(image.name, image.arch, image.channel or ""),
             move=lambda image: self._source(image).last_move(image.name, image.arch, image.channel or ""),
+            pointed=self._catalog.record,
         )
 
     def _source(self, image: ImageDefinition) -> Catalog | CurrentHeads:

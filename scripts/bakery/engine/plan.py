@@ -36,8 +36,8 @@ class Action:
 
     `next_version` is the one that a bake makes if no other run takes its number. A run publishes at `targets`, and then
     makes the `move`, if there is one. `hold` says why it moves no channel, if a person holds the channel. `leaves` are
-    the locations of the newest version that the definition does not name any more. `interrupted` is a move of the
-    channel that a run did not end, and that the next one settles.
+    the locations of the newest version, and of that of its channel, that the definition does not name any more.
+    `interrupted` is a move of the channel that a run did not end, and that the next one settles.
 
     `due_since`, in ISO 8601, is set for a bake, or one that waits, that is due by something other than its inputs. A
     disk that was baked from the same inputs before this time does not count.
@@ -89,13 +89,14 @@ class Lookups:
 
     `newest` is the newest complete version of its release line. `latest` is the latest version of the release line in
     any state, or of another one if the release line has none. `head` is the newest entry of its channel, `move` the
-    last line of the channel's journal.
+    last line of the channel's journal, and `pointed` the version of an entry.
     """
 
     newest: Callable[[ImageDefinition], Record | None]
     latest: Callable[[ImageDefinition], Record | None]
     head: Callable[[ImageDefinition], ChannelEntry | None]
     move: Callable[[ImageDefinition], Move | None]
+    pointed: Callable[[ChannelEntry], Record]
 
 
 @dataclass(frozen=True)
@@ -170,18 +171,46 @@ def _decide_action(
     if record is None or reason:
         action = _decide_bake(image, record, inputs, reason, lookups.latest(image), world)
         return _add_publication(action, image, record, lookups) if action.kind == "bake" else action
-    missing = _publish_reason(image, record)
+    missing = _publish_reason(image, record) or _staying_reason(image, record, lookups)
     if missing:
         action = Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
         return _add_publication(action, image, record, lookups)
     head = lookups.head(image) if image.channel else None
     if late := _promotion_reason(image, record, head, lookups):
-        move = ChannelMove(image.channel or "", head.version if head else "", record.version)
+        move = _plan_move(image, record, head, lookups.move(image))
         return Action(image.name, image.arch, "promote", late, record.version, image.version, key, move=move)
     updates = describe_refresh(image, world.observation(record), world.now, world.max_age)
     bases = describe_bases(world.base_states(image, record), world.now, world.max_age)
     reason = "; ".join(filter(None, ("inputs unchanged", updates, bases)))
     return Action(image.name, image.arch, "keep", reason, record.version, image.version, key)
+
+
+def _plan_move(
+    image: ImageDefinition, record: Record, head: ChannelEntry | None, move: Move | None
+) -> ChannelMove | None:
+    """The move of the channel by a run that first ends an interrupted one; None if it comes back to its version."""
+    before, after = head.version if head else "", record.version
+    if move and move.state == "begun":
+        decided = head if head and head.number >= move.entry else move
+        after = decided.version if decided.held else after
+    return ChannelMove(image.channel or "", before, after) if before != after else None
+
+
+def _staying_reason(image: ImageDefinition, record: Record, lookups: Lookups) -> str:
+    """The reason to publish: the channel stays at another version, in a location that the definition does not name."""
+    pointed = _find_staying(image, record, lookups)
+    unwanted = _list_all_unwanted(image, pointed) if pointed else []
+    if pointed is None or not unwanted:
+        return ""
+    return f"{image.channel} stays at {pointed.version}, {_describe_unwanted(unwanted)}"
+
+
+def _find_staying(image: ImageDefinition, record: Record | None, lookups: Lookups) -> Record | None:
+    """The version at which the channel stays whatever a run publishes; None if runs move it."""
+    head = lookups.head(image) if image.channel else None
+    if head is None or record is None or not head.version or head.version == record.version:
+        return None
+    return lookups.pointed(head) if head.held or _is_ahead(head, record.version) else None
 
 
 def _promotion_reason(image: ImageDefinition, record: Record, head: ChannelEntry | None, lookups: Lookups) -> str:
@@ -243,9 +272,11 @@ def _decide_bake(
 def _add_publication(action: Action, image: ImageDefinition, record: Record | None, lookups: Lookups) -> Action:
     """The action with the targets and the channel of the version that a run publishes."""
     version = action.next_version or action.version
-    publications = record.publications if record else ()
-    unwanted = [location for publication in publications for location in list_unwanted(image, publication)]
-    action = replace(action, targets=image.targets, leaves=tuple("/".join(place.location) for place in unwanted))
+    staying = _find_staying(image, record, lookups)
+    unwanted = [location for one in (record, staying) if one for location in _list_all_unwanted(image, one)]
+    action = replace(
+        action, targets=image.targets, leaves=tuple(dict.fromkeys("/".join(place.location) for place in unwanted))
+    )
     head = lookups.head(image) if image.channel else None
     before = head.version if head else ""
     if not image.channel or before == version:
@@ -361,6 +392,15 @@ def list_unwanted(image: ImageDefinition, publication: Publication) -> tuple[Ima
     return tuple(location for location in publication.locations if settings and not settings.wants(location))
 
 
+def _list_all_unwanted(image: ImageDefinition, record: Record) -> list[ImageLocation]:
+    return [location for publication in record.publications for location in list_unwanted(image, publication)]
+
+
+def _describe_unwanted(unwanted: Sequence[ImageLocation]) -> str:
+    locations = ", ".join("/".join(location.location) for location in unwanted)
+    return f"still in {locations}, which the definition does not name"
+
+
 def _publish_reason(image: ImageDefinition, record: Record) -> str:
     """The reason to publish: a target, location or tag that the record lacks; empty if there is none."""
     for target in image.targets:
@@ -372,8 +412,7 @@ def _publish_reason(image: ImageDefinition, record: Record) -> str:
         if missing:
             return f"not yet in {', '.join(missing)}"
         if unwanted := list_unwanted(image, publication):
-            locations = ", ".join("/".join(location.location) for location in unwanted)
-            return f"still in {locations}, which the definition does not name"
+            return _describe_unwanted(unwanted)
     if record.tags != image.tags:
         names = [change.input for change in compare_inputs(record.tags, image.tags)]
         return f"tags changed: {', '.join(names)}"

@@ -255,7 +255,8 @@ def _run_action(session: Session, action: Action, progress: _Progress) -> Publis
     seconds = read_seconds(session.project, definition, record) if action.kind != "promote" else {}
     if action.kind == "publish":
         seconds = {step: number for step, number in seconds.items() if step.startswith(PUBLISH)}
-    channel = "" if action.hold else definition.channel or ""
+    stays = action.hold or (action.move and action.move.after != record.version)
+    channel = "" if stays else definition.channel or ""
     unmoved = record.version if channel else ""
     before = action.move.before if action.move else unmoved
     return PublishedVersion(record, channel, before, seconds, last_seconds)

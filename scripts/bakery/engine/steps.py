@@ -285,7 +285,7 @@ def _move_channel(
     *,
     is_new: bool = False,
 ) -> Record:
-    """Move the channel of an image to a published version, and take the version back from where it is not wanted.
+    """Move the channel of an image to a published version, and take versions back from where they are not wanted.
 
     A version that is new, or that a channel did not point at before, is announced.
     """
@@ -293,7 +293,10 @@ def _move_channel(
         with channels.open_channel(session, definition, channel, targets) as handle:
             head = handle.head
             entry = channels.follow(handle, record, "published")
+            pointed = handle.record(entry.version)
         is_new = is_new or head is None or entry.version != head.version
+        if pointed and pointed.version != record.version:
+            distribution.withdraw_version(session, definition, targets, pointed)
     record = distribution.withdraw_version(session, definition, targets, record)
     if is_new:
         announce_version(session, record, channel)

@@ -11,6 +11,7 @@ from bakery.clouds import CLOUDS
 from bakery.host.errors import BakeryError
 from bakery.model.documents import ImageLocation, Location, Publication
 from bakery.model.tags import Tags
+from bakery.model.version import ImageVersion
 from doubles.channels import DictTarget
 from unit.bakery.cli.cli_runner import CliRunner
 
@@ -216,3 +217,30 @@ def test_a_bake_names_the_places_that_it_leaves(bakery: CliRunner, cloud: Cloud)
     bakery.edit("web", f'"{CONSUMER}"', "")
     bakery.edit("web", "hello", "goodbye")
     assert f"leaves {CONSUMER}/eu-west-1, {CONSUMER}/us-east-1" in " ".join(bakery("plan", "web").out.split())
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_channel_that_stays_leaves_too(bakery: CliRunner, cloud: Cloud, ahead: bool) -> None:
+    """A person holds it at an older version, or it is at a newer one of another release line."""
+    bakery.edit("web", "hello", "goodbye")
+    bakery.line()
+    if ahead:
+        bakery.edit("web", 'version: "1.0"', 'version: "0.9"')
+        bakery.line("web")
+    else:
+        assert bakery("rollback", "web", "stable").code == 0
+    stays = "1.0.1" if ahead else "1.0.0"
+    bakery.edit("web", "eu-west-1, us-east-1", "us-east-1")
+    plan = bakery("plan", "web")
+    assert f"leaves {OWN}/eu-west-1, {CONSUMER}/eu-west-1" in plan.out
+    assert bakery("run", "web").code == 0
+    assert {place.region for _, place in cloud.pointers} == {"us-east-1"}
+    entry = bakery.catalog.channel("web", "x86_64", "stable")
+    assert entry
+    assert (entry.version, entry.held) == (stays, not ahead)
+    record = bakery.catalog.record(ImageVersion("web", "x86_64", stays))
+    publication = record.publication("aws")
+    assert publication
+    assert {location.region for location in publication.locations} == {"us-east-1"}
+    assert cloud.shares == {Location(CONSUMER, "us-east-1")}
+    assert "keep" in bakery("plan", "web").out

@@ -102,7 +102,7 @@ def test_only_what_is_published_at_every_target(catalog: Catalog, complete: Comp
 
 def test_only_what_can_be_used(catalog: Catalog, complete: Complete, targets: Targets) -> None:
     targets["aws"].findings = [Finding("eu", "correct"), Finding("us", "missing", "no such image")]
-    with pytest.raises(BakeryError, match="cannot be used everywhere: 1 checks failed") as caught:
+    with pytest.raises(BakeryError, match="cannot be used everywhere: 1 check failed") as caught:
         _promote(catalog, complete(), targets)
     assert caught.value.detail == "us: missing: no such image"
     assert _pointers(targets) == [None, None]

@@ -100,7 +100,13 @@ class FakeInputs:
     def plan(self, *images: ImageDefinition, now: datetime = NOW, rebuilds: Collection[str] = ()) -> Plan:
         observations = Observations(observations=tuple(self.observations)).by_version
         world = plan.World(now, observations, rebuilds=dict.fromkeys(rebuilds, NOW), failures=self.failures)
-        lookups = plan.Lookups(self.newest_of, self.latest_of, self.head_of, lambda found: self.moves.get(found.name))
+        lookups = plan.Lookups(
+            self.newest_of,
+            self.latest_of,
+            self.head_of,
+            lambda found: self.moves.get(found.name),
+            lambda entry: replace(self.records[entry.image], version=entry.version),
+        )
         return plan.plan(images, lookups, self.inputs_of, world)
 
 
