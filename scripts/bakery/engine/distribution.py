@@ -13,7 +13,7 @@ from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import ImageLocation, Publication
+from bakery.model.documents import ImageLocation, Location, Publication
 from bakery.model.inputs import remote_base
 
 
@@ -30,7 +30,7 @@ def distribute_version(session: Session, definition: ImageDefinition, targets: T
             detail=record.reason if record.state == "revoked" else "",
             hint=f"run 'bakery run {record.image}'",
         )
-    refuse_other_encryption(definition, record)
+    refuse_other_key(definition, targets, record)
     missing = [name for name in definition.remote_targets if record.publication(name) is None]
     if missing:
         message = f"Packer never built {record.image} {record.version} at {', '.join(missing)}"
@@ -59,6 +59,32 @@ def refuse_other_encryption(definition: ImageDefinition, record: Record) -> None
             f"{record.image} {record.version} cannot be published as its definition says: {reason}",
             hint=f"'bakery run {record.image}' bakes a version with the new key",
         )
+
+
+def refuse_other_key(definition: ImageDefinition, targets: Targets, record: Record) -> None:
+    """Raise ConflictError if new images of a version would have its key, and the definition names another one by now.
+
+    Images that are there keep their key, and may be repaired.
+    """
+    reason = describe_encryption(definition, record)
+    absent = [
+        location for name, target in targets.items() for location in _list_absent(target, record.publication(name))
+    ]
+    if reason and absent:
+        places = ", ".join("/".join(location) for location in absent)
+        raise ConflictError(
+            f"{record.image} {record.version} cannot be brought to {places}: {reason}",
+            hint=f"promote a version with the new key: 'bakery catalog {record.image}' lists all, and 'bakery run "
+            f"--rebuild {record.image}' bakes one",
+        )
+
+
+def _list_absent(target: Target, publication: Publication | None) -> list[Location]:
+    """The locations of a target that a version lacks, if the target's images have keys."""
+    if publication is None or all(location.key_alias is None for location in publication.locations):
+        return []
+    present = {location.location for location in publication.locations}
+    return [location for location in target.wanted_locations() if location not in present]
 
 
 def keep_locations(record: Record, publications: Iterable[Publication]) -> tuple[Publication, ...]:

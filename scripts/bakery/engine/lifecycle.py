@@ -89,4 +89,5 @@ def restore_version(session: Session, record: Record, reason: str) -> Record:
             hint=f"'bakery audit {record.image}' says whether its images are as they should be",
         )
     with open_image_targets(session, record.image) as targets:
+        distribution.refuse_other_key(session.definitions.images[record.image], targets, record)
         return change_state(session, targets, record, "complete", reason)

@@ -38,7 +38,9 @@ class AwsRelease:
         consumers: Sequence[str],
         phases: Phases,
         point: Point,
+        key_alias: str,
     ) -> None:
+        """`key_alias` is the KMS key that encrypts its images; empty for none."""
         aws = definition.distribution.of(AwsDistribution)
         assert aws
         self._name = definition.name
@@ -46,7 +48,7 @@ class AwsRelease:
         self._account = account
         self._regions = aws.regions
         self._home = aws.regions[0]
-        self._key_alias = aws.key_alias
+        self._key_alias = key_alias
         self._expected = expected
         self._consumers = consumers
         self._phases = phases

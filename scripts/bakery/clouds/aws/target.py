@@ -51,21 +51,40 @@ class AwsTarget:
         """Publish the version in every region and account; a rerun continues where the last one stopped."""
         expected = tags.of_artifact(self._definition, artifact)
         return self._publish_release(
-            artifact, artifact.disk.sha256, expected, report, lambda release: release.publish(disk)
+            artifact,
+            artifact.disk.sha256,
+            expected,
+            report,
+            lambda release: release.publish(disk),
+            self._aws.key_alias,
         )
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """The same for the image that amazon-ebs registered: adopt and tag its copies, and make missing ones."""
         expected = tags.of_build(self._definition, build)
         return self._publish_release(
-            build, build.identity, expected, report, lambda release: release.adopt(build.ids[self._home])
+            build,
+            build.identity,
+            expected,
+            report,
+            lambda release: release.adopt(build.ids[self._home]),
+            self._aws.key_alias,
         )
 
     def distribute(self, publication: Publication, expected: tags.Tags, report: Reporter) -> Publication:
-        """Copy the version to locations that lack it, from any image of it that can be used."""
+        """Copy the version to locations that lack it, from any image of it that can be used.
+
+        Its images keep their key, whatever the definition names by now.
+        """
         own_images = {location.region: location.id for location in publication.locations if location.owned}
+        keys = [location.key_alias for location in publication.locations if location.key_alias is not None]
         return self._publish_release(
-            publication, publication.sha256, expected, report, lambda release: release.distribute(own_images)
+            publication,
+            publication.sha256,
+            expected,
+            report,
+            lambda release: release.distribute(own_images),
+            next(iter(keys), self._aws.key_alias),
         )
 
     def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
@@ -98,18 +117,25 @@ class AwsTarget:
         expected: tags.Tags,
         report: Reporter,
         publish: Callable[[AwsRelease], dict[str, Image]],
+        key_alias: str,
     ) -> Publication:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
         phases = Phases(report, full_name(of))
-        if self._aws.key_alias:
-            require_keys(self._own_account, self._aws.regions, self._aws.key_alias)
+        if key_alias:
+            require_keys(self._own_account, self._aws.regions, key_alias)
         version = self._open_version(of)
         release = AwsRelease(
-            self._definition, self._own_account, expected, self._consumer_accounts, phases, version.point_region
+            self._definition,
+            self._own_account,
+            expected,
+            self._consumer_accounts,
+            phases,
+            version.point_region,
+            key_alias,
         )
         amis = publish(release)
         pointers = [version.pointers[location_name(location)] for location in self._all_locations]
-        return _new_publication(of, sha256, self._image_locations(amis), tuple(pointers), phases.seconds)
+        return _new_publication(of, sha256, self._image_locations(amis, key_alias), tuple(pointers), phases.seconds)
 
     def _open_version(self, of: Versioned) -> VersionParameter:
         """The version's parameter, looked at before anything is made.
@@ -260,7 +286,7 @@ class AwsTarget:
         numbers = (self._own_account.number, *self._consumer_accounts)
         return [Location(number, region) for number in numbers for region in self._aws.regions]
 
-    def _image_locations(self, amis: Mapping[str, Image]) -> tuple[ImageLocation, ...]:
+    def _image_locations(self, amis: Mapping[str, Image], key_alias: str) -> tuple[ImageLocation, ...]:
         own = self._own_account.number
         return tuple(
             ImageLocation(
@@ -269,7 +295,7 @@ class AwsTarget:
                 amis[region]["ImageId"],
                 images.snapshot_of(amis[region]),
                 owned=number == own,
-                key_alias=self._aws.key_alias,
+                key_alias=key_alias,
             )
             for number, region in self._all_locations
         )

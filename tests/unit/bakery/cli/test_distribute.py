@@ -29,6 +29,7 @@ class Cloud(DictTarget):
         self.shares: set[Location] = set()
         self.steps: list[str] = []
         self.broken = False
+        self.key_alias = ""
 
     def of(self, regions: list[str], accounts: list[str]) -> "Cloud":
         self.regions, self.accounts = regions, accounts
@@ -36,23 +37,23 @@ class Cloud(DictTarget):
         return self
 
     def publish(self, artifact: Any, disk: Any, report: Any) -> Publication:
-        return self._publication(artifact, artifact.disk.sha256)
+        return self._publication(artifact, artifact.disk.sha256, self.key_alias)
 
     def distribute(self, publication: Publication, expected: Tags, report: Any) -> Publication:
         if self.broken:
             raise BakeryError("the cloud is out of order")
         self.steps.append(f"distribute {expected['Name']}")
-        return self._publication(publication, publication.sha256)
+        return self._publication(publication, publication.sha256, publication.locations[0].key_alias)
 
     def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Any) -> None:
         assert not {location.location for location in locations} & {place for _, place in self.pointers}
         self.steps.append("withdraw")
         self.shares -= {location.location for location in locations}
 
-    def _publication(self, of: Any, sha256: str) -> Publication:
+    def _publication(self, of: Any, sha256: str, key_alias: str | None) -> Publication:
         self.shares |= {location for location in self.wanted if location.account != OWN}
         locations = tuple(
-            ImageLocation(*place, f"ami-{place.region}-{of.version}", owned=place.account == OWN, key_alias="")
+            ImageLocation(*place, f"ami-{place.region}-{of.version}", owned=place.account == OWN, key_alias=key_alias)
             for place in self.wanted
         )
         return Publication(of.image, of.arch, of.version, sha256, "aws", locations)
@@ -198,19 +199,38 @@ def test_nothing_is_recorded_that_failed(bakery: CliRunner, cloud: Cloud) -> Non
     assert _publication(bakery) == before
 
 
-@pytest.mark.parametrize("verb", [("publish", "web"), ("distribute", "web", "1.0.0")])
-def test_another_key_is_never_recorded_for_images_that_lack_it(
-    bakery: CliRunner, cloud: Cloud, verb: tuple[str, ...]
-) -> None:
-    """They keep what they have; a run bakes a version with the key."""
+def test_another_key_is_never_recorded_for_images_that_lack_it(bakery: CliRunner, cloud: Cloud) -> None:
+    """They keep their key, and can be repaired; a run bakes a version with the new one."""
     before = _publication(bakery)
     bakery.edit("web", "regions: [eu-west-1", "kms_alias: bakery, regions: [eu-west-1")
-    answer = bakery(*verb)
+    answer = bakery("publish", "web")
     assert answer.code == 1
     assert "encryption at aws changed: none -> alias/bakery, and images keep theirs" in answer.err
     assert "'bakery run web'" in answer.err
+    assert bakery("distribute", "web", "1.0.0").code == 0
     assert _publication(bakery) == before
     assert "encryption at aws changed" in bakery("plan", "web").out
+
+
+def test_a_version_with_an_older_key_gets_no_new_images(bakery: CliRunner, cloud: Cloud) -> None:
+    """It can be repaired, rolled back to and restored where it is; elsewhere, the hint names another version."""
+    bakery.edit("web", "eu-west-1, us-east-1", "us-east-1, eu-west-1")
+    bakery.edit("web", "regions: [us-east-1", "kms_alias: bakery, regions: [us-east-1")
+    cloud.key_alias = "alias/bakery"
+    bakery.line()
+    assert bakery("rollback", "web", "stable").code == 0
+    bakery("promote", "web", "1.0.1", "stable")
+    assert bakery("revoke", "web", "1.0.0", "--reason", "leaks", "--yes").code == 0
+    assert bakery("restore", "web", "1.0.0", "--reason", "a false alarm").code == 0
+    assert not bakery.catalog.record(ImageVersion("web", "x86_64", "1.0.0")).pending
+    bakery.edit("web", "us-east-1, eu-west-1", "us-east-1, eu-west-1, us-west-2")
+    answer = bakery("distribute", "web", "1.0.0")
+    assert answer.code == 1
+    assert f"web 1.0.0 cannot be brought to {OWN}/us-west-2, {CONSUMER}/us-west-2" in answer.err
+    assert "promote a version with the new key" in answer.err
+    bakery("revoke", "web", "1.0.0", "--reason", "leaks", "--yes")
+    assert bakery("restore", "web", "1.0.0", "--reason", "a false alarm").code == 1
+    assert not bakery.catalog.record(ImageVersion("web", "x86_64", "1.0.0")).pending
 
 
 def test_a_bake_names_the_places_that_it_leaves(bakery: CliRunner, cloud: Cloud) -> None:
@@ -244,3 +264,24 @@ def test_a_channel_that_stays_leaves_too(bakery: CliRunner, cloud: Cloud, ahead:
     assert {location.region for location in publication.locations} == {"us-east-1"}
     assert cloud.shares == {Location(CONSUMER, "us-east-1")}
     assert "keep" in bakery("plan", "web").out
+
+
+def test_a_revocation_whose_channel_cannot_move_changes_nothing(bakery: CliRunner, cloud: Cloud) -> None:
+    """The version before is not in a region that came later. The hint leads on."""
+    bakery.edit("web", "eu-west-1, us-east-1", "eu-west-1, us-east-1, us-west-2")
+    bakery.edit("web", "hello", "goodbye")
+    bakery.line()
+    bakery("promote", "web", "1.0.1", "other", "--new")
+    revoke = ("revoke", "web", "1.0.1", "--reason", "leaks")
+    for option in ("--dry-run", "--yes"):
+        answer = bakery(*revoke, option)
+        assert answer.code == 1
+        assert "web 1.0.1 cannot be revoked: a channel cannot go to an earlier version" in answer.err
+        assert "web stable: 1.0.1 -> 1.0.0: web 1.0.0 is not in aws" in answer.err
+        assert "'bakery distribute web 1.0.0'" in answer.err
+    assert set(bakery.states("web").values()) == {"complete"}
+    assert {value.rpartition("-")[2] for value in cloud.pointers.values()} == {"1.0.1"}
+    assert bakery("distribute", "web", "1.0.0").code == 0
+    assert bakery("channel", "delete", "web", "other", "--yes").code == 0
+    assert bakery(*revoke, "--yes").code == 0
+    assert {value.rpartition("-")[2] for value in cloud.pointers.values()} == {"1.0.0"}

@@ -647,6 +647,11 @@ class TestPublication:
         world.moves["web"] = Move(*parts)
         action = only(world.plan(found))
         assert (action.kind, action.reason) == ("promote", f"a move of stable to 1.0.2 was interrupted, {at}")
+        assert action.move is None, "the run ends it, and moves the channel to the newest version again"
+        world.moves["web"] = replace(world.moves["web"], held=True)
+        assert only(world.plan(found)).move == plan.ChannelMove("stable", "1.0.3", "1.0.2")
+        world.moves["web"] = replace(world.moves["web"], entry=0)  # it is written that the channel points at 1.0.3
+        assert only(world.plan(found)).move is None
 
     def test_nothing_is_published_that_is_kept_or_waits(self, world: FakeInputs) -> None:
         base, web = image("base"), image("web", "base")
