@@ -1,20 +1,28 @@
 """`bakery audit`: compare the catalog with the targets, and repair the difference."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from bakery.cli import options
 from bakery.cli.session import session
+from bakery.clouds.target import Status
 from bakery.engine.audit import Audited, audit_image
 from bakery.host import files
-from bakery.host.errors import BakeryError, ExitCode, NotFoundError
+from bakery.host.errors import BakeryError, ExitCode, NotFoundError, PartialError, join_errors
 from bakery.host.parallel import raise_failures, run_parallel
 from bakery.host.text import count_of
 from bakery.model import documents
 from bakery.reports import render_junit, render_table
 
+HINTS: Mapping[Status, str] = {
+    "incorrect": "run 'bakery audit --fix'",
+    "missing": "run 'bakery audit --fix'",
+    "unexpected": "remove it by hand, unless 'bakery audit --fix' does: nothing refers to it any more",
+    "unreachable": "look at the login and the network, and run it again",
+}
 Fix = Annotated[bool, typer.Option("--fix", help="Repair what is wrong, then compare again.")]
 All = Annotated[bool, typer.Option("--all", help="List what is correct, too.")]
 
@@ -47,14 +55,20 @@ def audit(
         outcomes = run_parallel(
             selected, lambda name: audit_image(verb_session, verb_session.definitions.images[name], fix=fix), jobs
         )
-        results = [result for outcome in outcomes for result in outcome.result or ()]
+        results = [result for outcome in outcomes if outcome.result for result in outcome.result[0]]
+        failures = [failure for outcome in outcomes if outcome.result for failure in outcome.result[1]]
         if json:
             print(documents.dump_all(results).decode(), end="")
         else:
             print(render(results, show_all=show_all))
         if junit:
-            files.write_atomic(junit, render_junit("audit", [(result.name, _as_error(result)) for result in results]))
+            unread = [(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
+            cases = [(result.name, _as_error(result)) for result in results]
+            files.write_atomic(junit, render_junit("audit", [*cases, *unread, *failures]))
         raise_failures(outcomes)
+        if failures:
+            hint = "remove the cause of each, and run it again; the rest is repaired"
+            raise join_errors(failures, f"{count_of(len(failures), 'repair')} failed", hint, PartialError)
     return ExitCode.OK if all(result.status == "correct" for result in results) else ExitCode.FAILED
 
 
@@ -76,4 +90,4 @@ def _as_error(result: Audited) -> BakeryError | None:
     if result.status == "correct":
         return None
     kind = NotFoundError if result.status == "missing" else BakeryError
-    return kind(f"{result.status}: {result.detail}", where=result.location, hint="run 'bakery audit --fix'")
+    return kind(f"{result.status}: {result.detail}", where=result.location, hint=HINTS[result.status])
