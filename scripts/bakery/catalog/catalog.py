@@ -34,13 +34,14 @@ class Catalog(Reservations, Heads, Attachments, ObservationLog, FailureLog):
             if state != "complete":
                 self._refuse_channels(record, f"is {state}, but was promoted meanwhile")
             return record
-        if state not in NEXT_STATES[record.state]:
-            raise _refuse_state(record, state)
+        require_change(record, state)
         if state == "complete":
             return self.revise(replace(record, state=state, pending=True), reason)
         self._refuse_channels(record, f"cannot be {state}")
         self._refuse_moves(record, state)
         record = self.revise(replace(record, state=state, pending=True), reason)
+        # Moves first: one that has ended meanwhile has left its entry.
+        self._refuse_moves(record, state)
         self._refuse_channels(record, f"is {state}, but was promoted meanwhile")
         return record
 
@@ -70,15 +71,19 @@ class Catalog(Reservations, Heads, Attachments, ObservationLog, FailureLog):
             )
 
 
-def _refuse_state(record: Record, state: State) -> BakeryError:
-    """The error for a state that a version cannot go to."""
+def require_change(record: Record, state: State) -> None:
+    """Raise BakeryError unless a version can go to a state, or is still on its way there."""
+    if state in NEXT_STATES[record.state] or (state == record.state and record.pending):
+        return
     name = f"{record.image} {record.version}"
     if record.state == "reserved":
         hint = "do nothing: no verb promotes a version that is not complete"
+    elif record.state == state:
+        hint = f"do nothing: 'bakery audit {record.image}' says whether its images are so, too"
     elif record.state == "removed":
         hint = f"its images are gone: run 'bakery run --rebuild {record.image}' to bake a new version"
     elif state == "removed":
         hint = f"disable it first: 'bakery retire {record.image}@{record.version} --to disabled'"
     else:
-        hint = f"first run 'bakery restore {record.image} {record.version}'"
-    return BakeryError(f"{name} is {record.state} and cannot be {state}", detail=record.reason, hint=hint)
+        hint = f"first run 'bakery restore {record.image} {record.version} --reason TEXT'"
+    raise BakeryError(f"{name} is {record.state} and cannot be {state}", detail=record.reason, hint=hint)

@@ -11,7 +11,7 @@ from bakery.cli.session import session
 from bakery.clouds.target import Status
 from bakery.engine.audit import Audited, audit_image
 from bakery.host import files
-from bakery.host.errors import BakeryError, ExitCode, NotFoundError, PartialError, join_errors
+from bakery.host.errors import BakeryError, ExitCode, NotFoundError, join_errors
 from bakery.host.parallel import raise_failures, run_parallel
 from bakery.host.text import count_of
 from bakery.model import documents
@@ -68,7 +68,7 @@ def audit(
         raise_failures(outcomes)
         if failures:
             hint = "remove the cause of each, and run it again; the rest is repaired"
-            raise join_errors(failures, f"{count_of(len(failures), 'repair')} failed", hint, PartialError)
+            raise join_errors(failures, f"{count_of(len(failures), 'repair')} failed", hint)
     return ExitCode.OK if all(result.status == "correct" for result in results) else ExitCode.FAILED
 
 

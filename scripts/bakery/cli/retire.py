@@ -24,7 +24,8 @@ from bakery.engine.retirement import (
 from bakery.engine.session import Session
 from bakery.engine.uses import read_states
 from bakery.host.errors import ExitCode, UsageError
-from bakery.host.parallel import raise_failures, run_parallel
+from bakery.host.events import Event
+from bakery.host.parallel import Outcome, raise_failures, run_parallel
 from bakery.host.text import count_of
 from bakery.model import documents
 from bakery.reports import render_table
@@ -79,9 +80,11 @@ def retire(
         if to:
             selected = _require_versions(names or [])
             plan = partial(_plan_version, verb_session, to, reason or "asked for", states)
+        elif reason:
+            raise UsageError("--reason is for named versions", hint="the policy has reasons of its own: leave it out")
         else:
-            selected = _require_images(verb_session, names or [])
-            plan = partial(_plan_image, verb_session, states, dry_run)
+            selected = _select_images(verb_session, names or [])
+            plan = partial(plan_image, verb_session, states=states)
         outcomes = run_parallel(selected, plan, jobs)
         steps = [step for outcome in outcomes for step in outcome.result or ()]
         due = [step for step in steps if not step.blockers]
@@ -89,13 +92,15 @@ def retire(
             print(documents.dump_all(steps).decode(), end="")
         elif not quiet or not yes:
             print(render(steps), flush=True)
-        if due and not dry_run:
-            if not yes:
+        settled: list[Outcome[None]] = []
+        if not dry_run:
+            if due and not yes:
                 require_consent(f"{_count_steps(due)}?", "--yes")
-            records = retire_versions(verb_session, due)
-            if not json and not quiet:
+            settled = run_parallel([] if to else selected, partial(settle_image, verb_session), jobs)
+            records = retire_versions(verb_session, due, states)
+            if records and not json and not quiet:
                 print("\n".join(f"{record.image} {record.version} is {record.state}" for record in records))
-        raise_failures(outcomes)
+        raise_failures([*settled, *outcomes], nouns="versions" if to else "images")
     if to and len(due) < len(steps):
         return ExitCode.PARTIAL if due else ExitCode.FAILED
     return ExitCode.OK
@@ -105,33 +110,24 @@ def _require_versions(names: list[str]) -> list[str]:
     """Names of versions; UsageError if there is none, or one is of a whole image."""
     if not names or not all("@" in name for name in names):
         raise UsageError("--to needs the names of versions", hint="such as 'bakery retire web@1.0.1 --to disabled'")
-    return names
+    return list(dict.fromkeys(names))
 
 
-def _require_images(verb_session: Session, names: list[str]) -> list[str]:
-    """The images of these names, or all with a policy; UsageError if one is of a version, or has no policy."""
+def _select_images(verb_session: Session, names: list[str]) -> list[str]:
+    """The images of these names, or all, that have a policy; UsageError if a name is of a version."""
     if versions := [name for name in names if "@" in name]:
         raise UsageError(f"{versions[0]} names a version", hint="add --to with the state that it should have")
     selected = verb_session.definitions.select(names)
-    without = [definition.name for definition in selected if definition.retention is None]
-    if names and without:
-        raise UsageError(
-            f"{without[0]} has no retention policy",
-            where=verb_session.definitions.where(without[0]),
-            hint="add 'retention' to the definition, or name a version and add --to",
-        )
+    for definition in selected if names else ():
+        if definition.retention is None:
+            text = "its definition has no retention: nothing is retired"
+            verb_session.report(Event("note", "retire", definition.name, text))
     return [definition.name for definition in selected if definition.retention]
 
 
 def _plan_version(verb_session: Session, to: RetiredState, reason: str, states: Texts, name: str) -> list[Retirement]:
     record = find_record(verb_session.catalog, name, options.ARCH)
     return [plan_version(verb_session, record, to, reason, states)]
-
-
-def _plan_image(verb_session: Session, states: Texts, dry_run: bool, name: str) -> list[Retirement]:
-    if not dry_run:
-        settle_image(verb_session, name)
-    return plan_image(verb_session, name, states)
 
 
 def render(steps: Sequence[Retirement]) -> str:

@@ -1,5 +1,6 @@
 """`bakery revoke` and `bakery restore`: forbid a version, and allow one again."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -63,7 +64,7 @@ def revoke(
             print(documents.dump_all(revocations).decode() if json else render(revocations), end="" if json else "\n")
             return
         if not yes:
-            print(render(revocations), flush=True)
+            print(render(revocations), file=sys.stderr if json else sys.stdout, flush=True)
             require_consent(f"revoke {count_of(len(revocations), 'version')}?", "--yes")
         records = revoke_versions(verb_session, revocations, reason)
     if json:

@@ -88,6 +88,7 @@ def _repair_version(session: Session, definition: ImageDefinition, targets: Targ
     if record.pending:
         settle(session, targets, record)
     elif record.state == "complete":
+        bring_images(session, targets, record)  # somebody may have disabled one
         distribute_version(session, definition, targets, record)
     else:
         bring_images(session, targets, record)
@@ -129,6 +130,9 @@ def _compare_channel(channel: Channel) -> Iterator[Audited]:
         if of:
             yield _of(of, channel.name, "catalog", Finding(channel.catalog.location, "incorrect", text))
         return
+    if record and record.state != "complete":
+        text = f"it points at a version that is {record.state}"
+        yield _of(record, channel.name, "catalog", Finding(channel.catalog.location, "incorrect", text))
     for target, finding in compare_pointers(channel) if record else ():
         assert record
         yield _of(record, channel.name, target, finding)

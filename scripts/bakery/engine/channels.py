@@ -103,6 +103,11 @@ def rollback(channel: Channel, reason: str, *, overwrite: bool = False) -> Chann
 
 def find_earlier(catalog: Catalog, head: ChannelEntry, without: Collection[ImageVersion] = ()) -> Record | None:
     """The newest complete version before a channel's own that it has pointed at; never one of `without`."""
+    return next(list_earlier(catalog, head, without), None)
+
+
+def list_earlier(catalog: Catalog, head: ChannelEntry, without: Collection[ImageVersion] = ()) -> Iterator[Record]:
+    """All such versions, the newest first."""
     history = catalog.history(head.image, head.arch, head.channel)
     older = {
         entry.version
@@ -112,8 +117,7 @@ def find_earlier(catalog: Catalog, head: ChannelEntry, without: Collection[Image
     for version in sorted(older, key=version_numbers, reverse=True):
         record = catalog.record(ImageVersion(head.image, head.arch, version))
         if record.state == "complete" and ImageVersion.of(record) not in without:
-            return record
-    return None
+            yield record
 
 
 def retreat(channel: Channel, record: Record, reason: str) -> ChannelEntry:
@@ -218,7 +222,7 @@ def _refuse_incomplete(channel: Channel, record: Record) -> None:
         return
     name = f"{record.image} {record.version}"
     if record.state in ("deprecated", "disabled"):
-        hint = f"run 'bakery restore {name}' first"
+        hint = f"run 'bakery restore {name} --reason TEXT' first"
     else:
         newest = channel.catalog.newest(record.image, record.arch) if record.state != "reserved" else None
         first = f"promote {newest.version}" if newest else f"run 'bakery run {record.image}'"

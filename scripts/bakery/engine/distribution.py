@@ -28,13 +28,11 @@ def distribute_version(session: Session, definition: ImageDefinition, targets: T
         raise BakeryError(
             f"{record.image} {record.version} is {record.state}: only a complete version can be distributed",
             detail=record.reason if record.state == "revoked" else "",
-            hint=f"run 'bakery run {record.image}'",
+            hint=f"run 'bakery restore {record.image} {record.version} --reason TEXT' first"
+            if record.state in ("deprecated", "disabled")
+            else f"run 'bakery run {record.image}'",
         )
-    refuse_other_key(definition, targets, record)
-    missing = [name for name in definition.remote_targets if record.publication(name) is None]
-    if missing:
-        message = f"Packer never built {record.image} {record.version} at {', '.join(missing)}"
-        raise gone_error(message, session.catalog.location, record.image)
+    refuse_undistributable(session, definition, targets, record)
     session.keyring.require_signer("publish")
 
     def distribute(name: str, target: Target) -> Publication:
@@ -61,7 +59,16 @@ def refuse_other_encryption(definition: ImageDefinition, record: Record) -> None
         )
 
 
-def refuse_other_key(definition: ImageDefinition, targets: Targets, record: Record) -> None:
+def refuse_undistributable(session: Session, definition: ImageDefinition, targets: Targets, record: Record) -> None:
+    """Raise BakeryError if a version can never be wherever its definition wants it."""
+    _refuse_other_key(definition, targets, record)
+    missing = [name for name in definition.remote_targets if record.publication(name) is None]
+    if missing:
+        message = f"Packer never built {record.image} {record.version} at {', '.join(missing)}"
+        raise gone_error(message, session.catalog.location, record.image)
+
+
+def _refuse_other_key(definition: ImageDefinition, targets: Targets, record: Record) -> None:
     """Raise ConflictError if new images of a version would have its key, and the definition names another one by now.
 
     Images that are there keep their key, and may be repaired.

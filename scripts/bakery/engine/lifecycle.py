@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from bakery.catalog import Record
+from bakery.catalog.catalog import require_change
 from bakery.catalog.record import AVAILABILITY, State
-from bakery.clouds.target import Target
+from bakery.clouds.target import Target, gone_error
 from bakery.engine import distribution
 from bakery.engine.notices import announce_state
 from bakery.engine.pointers import Targets
+from bakery.engine.publish import lock_version
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
-from bakery.host.errors import BakeryError, UsageError
+from bakery.host.errors import ConflictError, UsageError
 from bakery.host.events import Event
 from bakery.host.parallel import raise_failures, run_parallel
 
@@ -38,13 +40,22 @@ def change_state(session: Session, targets: Targets, record: Record, state: Stat
 
 
 def settle(session: Session, targets: Targets, record: Record) -> Record:
-    """Bring the images of a version to what its state says, if that is pending; its record."""
-    if not record.pending:
+    """Bring the images of a version to what its state says, if that is pending; its record.
+
+    It stays pending without targets: once the image has a definition again, an audit ends it.
+    """
+    if not record.pending or not targets:
         return record
-    bring_images(session, targets, record)
+    with lock_version(session.project, record):
+        bring_images(session, targets, record)
     if record.state == "complete":
         record = _distribute(session, targets, record)
-    settled = session.catalog.settle_state(record)
+    try:
+        settled = session.catalog.settle_state(record)
+    except ConflictError:
+        # Another run changed the state meanwhile, and may have finished before these images followed.
+        bring_images(session, targets, session.catalog.record(record))
+        raise
     announce_state(session, settled)
     return settled
 
@@ -75,19 +86,33 @@ def _distribute(session: Session, targets: Targets, record: Record) -> Record:
 
 
 def restore_version(session: Session, record: Record, reason: str) -> Record:
-    """Make a version that was retired or revoked usable again; its record.
+    """Make a version that was retired or revoked usable again; its record. One that is complete is repaired.
 
-    UsageError without a definition, by which its targets would be known.
+    UsageError without a definition, by which its targets would be known; NotFoundError if its images are gone.
     """
-    if record.image not in session.definitions.images:
+    definition = session.definitions.images.get(record.image)
+    if definition is None:
         raise UsageError(
             f"{record.image} has no definition", hint="its targets and shares are known by the definition: add it again"
         )
-    if record.state == "complete" and not record.pending:
-        raise BakeryError(
-            f"{record.image} {record.version} is complete: there is nothing to restore",
-            hint=f"'bakery audit {record.image}' says whether its images are as they should be",
-        )
+    if record.state != "complete":
+        require_change(record, "complete")
     with open_image_targets(session, record.image) as targets:
-        distribution.refuse_other_key(session.definitions.images[record.image], targets, record)
+        # Looked at before: a version that is complete and cannot be used would stand in the way of others.
+        distribution.refuse_undistributable(session, definition, targets, record)
+        _refuse_gone(targets, record)
+        if record.state == "complete" and not record.pending:
+            bring_images(session, targets, record)
+            return _distribute(session, targets, record)
         return change_state(session, targets, record, "complete", reason)
+
+
+def _refuse_gone(targets: Targets, record: Record) -> None:
+    """Raise NotFoundError if a target has lost all images of a version."""
+    for publication in record.publications:
+        if target := targets.get(publication.target):
+            findings = target.inspect(publication, AVAILABILITY[record.state])
+            if findings and all(finding.status == "missing" for finding in findings):
+                where = ", ".join(finding.location for finding in findings)
+                message = f"{record.image} {record.version} is gone at {publication.target}: it stays {record.state}"
+                raise gone_error(message, where, record.image)

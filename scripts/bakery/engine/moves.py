@@ -137,6 +137,7 @@ def _carry_out(work: _Work) -> ChannelEntry:
     due = _due(move.changes, work.actual)
     untouched, pointers = list(due), dict(work.actual)
     try:
+        _refuse_changed_state(work)
         for name, changes in by_target(due).items():
             untouched = [change for change in untouched if change.target != name]
             pointers |= _write_pointers(work, name, changes, work.record)
@@ -147,6 +148,19 @@ def _carry_out(work: _Work) -> ChannelEntry:
     channel.catalog.end_move(move, "done")
     channel.note(f"{channel.name} -> {entry.version or 'deleted'}")
     return entry
+
+
+def _refuse_changed_state(work: _Work) -> None:
+    """Raise ConflictError if another run revoked or retired the version before the journal had this move.
+
+    One that comes later sees the move in the journal.
+    """
+    record = work.channel.record(work.move.version)
+    if record and record.state != "complete":
+        raise ConflictError(
+            f"{record.image} {record.version} is {record.state} by now: another run changed it",
+            hint=f"{work.channel.name} was not moved; choose another version: 'bakery catalog {record.image}'",
+        )
 
 
 def _settle_by_catalog(work: _Work) -> None:

@@ -307,7 +307,7 @@ def _absence_reason(image: ImageDefinition, latest: Record | None) -> str:
     if latest is None:
         return "never baked"
     if _is_of_line(latest, image):
-        return f"{latest.version} was not finished"
+        return f"{latest.version} {'was not finished' if latest.state == 'reserved' else f'is {latest.state}'}"
     return f"release line {image.version} has no version yet"
 
 

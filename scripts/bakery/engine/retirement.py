@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from bakery.catalog import Record
+from bakery.catalog.catalog import require_change
 from bakery.catalog.record import State
 from bakery.catalog.search import find_descendants
 from bakery.engine.channels import find_earlier
@@ -14,13 +15,14 @@ from bakery.engine.lifecycle import change_state, open_image_targets, settle
 from bakery.engine.pointers import Targets
 from bakery.engine.session import Session
 from bakery.engine.uses import describe_use, find_uses
+from bakery.host.errors import ConflictError
 from bakery.host.parallel import raise_failures, run_parallel
 from bakery.host.text import count_of
 from bakery.model.documents import Strict
 from bakery.model.retention import LAUNCHED_WITHIN_DAYS, Retention
 from bakery.model.version import ImageVersion
 
-Texts = Mapping[Path, frozenset[str]]  # of states of Terraform
+Texts = Mapping[Path, str]  # of states of Terraform, in small letters
 LIVING: tuple[State, ...] = ("complete", "deprecated", "disabled")  # versions that can be used, or used again
 
 
@@ -43,6 +45,8 @@ def plan_retirement(retention: Retention, records: Sequence[Record], now: dateti
 
     A version takes one step at a time, and the days between two steps pass in between, however late the first one was.
     """
+    # By time, not by number: a definition may go back to an older release line.
+    records = sorted((record for record in records if not record.pending), key=_read_bake_time)
     newest = [record.version for record in records if record.state in LIVING][-retention.keep :]
     retirements = []
     for index, record in enumerate(records):
@@ -81,6 +85,10 @@ def _find_step(
     return None
 
 
+def _read_bake_time(record: Record) -> datetime:
+    return datetime.fromisoformat(record.baked or record.at)
+
+
 def _days(since: str, now: datetime) -> int:
     return (now - datetime.fromisoformat(since)) // timedelta(days=1)
 
@@ -98,18 +106,24 @@ def plan_image(session: Session, image: str, states: Texts, now: datetime | None
 
 def plan_version(session: Session, record: Record, after: State, reason: str, states: Texts) -> Retirement:
     """The step that a person asks for, with all that blocks it."""
+    require_change(record, after)
     step = Retirement(record.image, record.arch, record.version, record.state, after, reason)
     with open_image_targets(session, record.image) as targets:
         return _add_blockers(session, targets, step, states)
 
 
-def retire_versions(session: Session, retirements: Sequence[Retirement]) -> list[Record]:
-    """Do the steps without blockers; their records. A version that fails keeps no other one from its step."""
+def retire_versions(session: Session, retirements: Sequence[Retirement], states: Texts) -> list[Record]:
+    """Do the steps without blockers, which are looked for again; their records.
+
+    A version that fails keeps no other one from its step.
+    """
     by_name = {f"{step.image} {step.version}": step for step in retirements if not step.blockers}
 
     def retire(name: str) -> Record:
         step = by_name[name]
         with open_image_targets(session, step.image) as targets:
+            if blockers := list(_find_blockers(session, targets, step, states)):
+                raise ConflictError(f"{name} stays {step.before}: {'; '.join(blockers)}", hint="nothing was changed")
             return change_state(session, targets, _read_record(session, step), step.after, step.reason)
 
     outcomes = run_parallel(list(by_name), retire, jobs=1)
@@ -135,9 +149,13 @@ def _find_blockers(session: Session, targets: Targets, step: Retirement, states:
     """The reasons to keep a version; the targets are asked only if it would be disabled or removed."""
     record = _read_record(session, step)
     catalog = session.catalog
-    newest = catalog.newest(record.image, record.arch)
-    if newest and newest.version == record.version:
-        yield f"it is the newest complete version: 'bakery revoke {record.image} {record.version}' forbids it"
+    definition = session.definitions.images.get(record.image)
+    for line in ("", definition.version) if definition else ("",):
+        newest = catalog.newest(record.image, record.arch, line)
+        if newest and newest.version == record.version:
+            scope = f" of release line {line}" if line else ""
+            yield f"it is the newest complete version{scope}: only 'bakery revoke' forbids it"
+            break
     for head in catalog.heads(record.image, record.arch):
         earlier = find_earlier(catalog, head)
         if head.version == record.version:
@@ -148,7 +166,6 @@ def _find_blockers(session: Session, targets: Targets, step: Retirement, states:
         return
     for child in find_descendants(catalog, record):
         yield f"{child.image} {child.version} is built on it"
-    definition = session.definitions.images.get(record.image)
     retention = definition.retention if definition else None
     idle_days = retention.launched_within_days if retention else LAUNCHED_WITHIN_DAYS
     uses, unknown = find_uses(targets, record)
@@ -162,10 +179,12 @@ def _find_blockers(session: Session, targets: Targets, step: Retirement, states:
 
 
 def _find_in_states(record: Record, states: Texts) -> Iterator[str]:
-    ids = {location.id for publication in record.publications for location in publication.locations}
-    for path, texts in states.items():
-        for identity in sorted(ids & texts):
-            yield f"{path} has {identity}"
+    locations = [
+        location for publication in record.publications for location in (*publication.locations, *publication.withdrawn)
+    ]
+    identities = sorted({text for location in locations for text in (location.id, location.snapshot)} - {""})
+    for path, text in states.items():
+        yield from (f"{path} has {identity}" for identity in identities if identity.casefold() in text)
 
 
 def _read_record(session: Session, step: Retirement) -> Record:

@@ -1,15 +1,17 @@
 """Revokes a version and those that were built on it: first shows what depends on them, then moves the channels away."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bakery.catalog import Record
+from bakery.catalog import ChannelEntry, Record
+from bakery.catalog.catalog import require_change
 from bakery.catalog.search import find_descendants
 from bakery.clouds.target import Use
-from bakery.engine.channels import find_earlier, open_channel, require_movable, retreat
+from bakery.engine.channels import list_earlier, open_channel, require_movable, retreat
 from bakery.engine.lifecycle import change_state, open_image_targets
 from bakery.engine.moves import settle_move
+from bakery.engine.notices import announce_move
 from bakery.engine.plan import ChannelMove
 from bakery.engine.pointers import Channel, Targets
 from bakery.engine.session import Session
@@ -43,6 +45,8 @@ def plan_revocation(session: Session, record: Record, *, with_children: bool) ->
 
     BakeryError, for all channels at once, if one has no earlier version to go to.
     """
+    if record.state != "revoked":  # again: a run that was killed may have left children
+        require_change(record, "revoked")
     children = find_descendants(session.catalog, record) if with_children else []
     records = [record, *children]
     versions = [ImageVersion.of(affected) for affected in records]
@@ -87,25 +91,32 @@ def _plan_moves(
         if head.version != record.version:
             continue
         name = f"{record.image} {head.channel}: {head.version}"
-        earlier = find_earlier(session.catalog, head, revoked)
         definition = session.definitions.images.get(record.image)
         if definition is None:
             stuck.append(f"{name}, and the image has no definition")
-        elif earlier is None:
-            stuck.append(f"{name} is its first complete version")
-        else:
+            continue
+        with open_channel(session, definition, head.channel, targets) as channel:
+            earlier, obstacles = _find_earlier(channel, head, revoked)
+        if earlier:
             moves.append(ChannelMove(head.channel, head.version, earlier.version))
-            with open_channel(session, definition, head.channel, targets) as channel:
-                stuck += _find_obstacle(channel, earlier, name)
+        else:
+            stuck += [f"{name} -> {obstacle}" for obstacle in obstacles] or [f"{name} is its first complete version"]
     return tuple(moves)
 
 
-def _find_obstacle(channel: Channel, earlier: Record, name: str) -> Iterator[str]:
-    """The reason why a channel cannot go to an earlier version, if there is one."""
-    try:
-        require_movable(channel, earlier)
-    except BakeryError as error:
-        yield f"{name} -> {earlier.version}: {error.message}; {error.hint}"
+def _find_earlier(
+    channel: Channel, head: ChannelEntry, revoked: Collection[ImageVersion]
+) -> tuple[Record | None, list[str]]:
+    """The newest earlier version to which a channel can go, and the reasons why it cannot go to newer ones."""
+    obstacles = []
+    for earlier in list_earlier(channel.catalog, head, revoked):
+        try:
+            require_movable(channel, earlier)
+        except BakeryError as error:
+            obstacles.append(f"{earlier.version}: {error.message}; {error.hint}")
+        else:
+            return earlier, obstacles
+    return None, obstacles
 
 
 def _revoke_version(session: Session, revocation: Revocation, revoked: Collection[ImageVersion], reason: str) -> Record:
@@ -115,16 +126,20 @@ def _revoke_version(session: Session, revocation: Revocation, revoked: Collectio
         if definition := session.definitions.images.get(record.image):
             for name in session.catalog.channel_names(record.image, record.arch):
                 with open_channel(session, definition, name, targets) as channel:
-                    _move_away(channel, record, revoked, f"{record.version} is revoked: {reason}")
+                    _move_away(session, channel, record, revoked, f"{record.version} is revoked: {reason}")
         return change_state(session, targets, record, "revoked", text)
 
 
-def _move_away(channel: Channel, record: Record, revoked: Collection[ImageVersion], reason: str) -> None:
+def _move_away(
+    session: Session, channel: Channel, record: Record, revoked: Collection[ImageVersion], reason: str
+) -> None:
     """Point a channel at the version before, if it points at one that gets revoked, or a killed run left it moving."""
     settle_move(channel)
     head = channel.head
     if head is None or head.version != record.version:
         return
     # The plan has looked; the catalog refuses a version at which somebody pointed a channel since.
-    if earlier := find_earlier(channel.catalog, head, revoked):
-        retreat(channel, earlier, reason)
+    earlier, _ = _find_earlier(channel, head, revoked)
+    if earlier:
+        entry = retreat(channel, earlier, reason)
+        announce_move(session, entry, head.version)

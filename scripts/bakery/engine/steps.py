@@ -237,6 +237,7 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     """Publish a verified version, complete its record, and move its channel, or `channel` if that is given."""
     definition, project = version.definition, session.project
     record = _usable_record(session, version)
+    _refuse_revoked_parent(session, version)
     distribution.refuse_other_encryption(definition, record)
     verdicts = require_evidence(session, version, record)  # before anything is published
     for part, verdict in zip(version.parts, verdicts, strict=True):
@@ -257,6 +258,20 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
         if complete != record:
             record = session.catalog.revise(complete, "published")
         return _move_channel(session, definition, targets, record, channel, is_new=is_new)
+
+
+def _refuse_revoked_parent(session: Session, version: Baked) -> None:
+    """Raise ConflictError if the image that a disk was built on was revoked during its bake."""
+    base = version.artifact.base if version.artifact else None
+    if base is None or not base.version:
+        return
+    parent = session.catalog.record(ImageVersion(base.name, version.arch, base.version))
+    if parent.state == "revoked":
+        raise ConflictError(
+            f"{version.image} {version.version} was built on {base.name} {base.version}, which was revoked meanwhile",
+            detail=parent.reason,
+            hint=f"run 'bakery run {version.image}': it is baked on a fixed parent as soon as there is one",
+        )
 
 
 def distribute_version(session: Session, image: str, version: str, *, follow: bool) -> Record:

@@ -1,7 +1,7 @@
 """Finds who uses the images of a version: machines, launch templates, parameters, and states of Terraform."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bakery.catalog import Record
@@ -33,28 +33,18 @@ def describe_use(use: Use) -> str:
     return f"{use.kind} {use.name} in {use.location}"
 
 
-def read_states(paths: Iterable[Path]) -> dict[Path, frozenset[str]]:
-    """The texts in states of Terraform, by file; UsageError for a file that is none."""
-    return {path: frozenset(_list_texts(_read_state(path))) for path in paths}
+def read_states(paths: Iterable[Path]) -> dict[Path, str]:
+    """The texts of states of Terraform in small letters, by file; UsageError for a file that is none."""
+    return {path: _read_state(path).casefold() for path in paths}
 
 
-def _read_state(path: Path) -> object:
+def _read_state(path: Path) -> str:
     hint = "write it with 'terraform state pull > FILE'"
     try:
-        state = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        text = path.read_text(encoding="utf-8")
+        state = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError("not a state of Terraform", where=str(path), detail=str(error), hint=hint) from error
     if not isinstance(state, Mapping) or "terraform_version" not in state:
         raise UsageError("not a state of Terraform", where=str(path), hint=hint)
-    return state
-
-
-def _list_texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _list_texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _list_texts(item)
+    return text

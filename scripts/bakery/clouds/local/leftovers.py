@@ -11,6 +11,7 @@ from bakery.clouds.target import Resource, ResourceKind
 from bakery.host import files
 from bakery.host.errors import BakeryError, BusyError
 
+DISABLED = ".disabled"  # behind the names of a disabled version's files
 DRAFT = "disk"  # the prefix of the scratch folders in which the target writes disks
 SUM = r"\.sha256"
 VERSION = r"(?P<version>[0-9]+\.[0-9]+\.[0-9]+)"
@@ -57,7 +58,8 @@ def checksum_path(disk: Path) -> Path:
 
 
 def _has_disk(store: Path, checksum: Resource) -> bool:
-    return (store / checksum.id.removesuffix(".sha256")).exists()
+    disk = checksum.id.removesuffix(".sha256")
+    return any((store / name).exists() for name in (disk, f"{disk}{DISABLED}"))
 
 
 def _list_drafts(store: Path, name: str) -> Iterator[Resource]:

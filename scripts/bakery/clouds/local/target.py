@@ -19,7 +19,6 @@ from bakery.model.version import Versioned
 
 FICLONE = 0x40049409  # ioctl of linux/fs.h: share the source's blocks, copy on write
 HERE = Location("", "")  # the store is the only location
-DISABLED = ".disabled"  # behind the names of the files of a disabled version: consumers look for `.qcow2`
 READ_ONLY = 0o444  # read-only: a guest that is started from the disk by mistake must not change the version
 
 
@@ -42,16 +41,15 @@ class LocalTarget:
                 _refuse_other(target, artifact)
             else:
                 self._add_disk(disk, target, artifact)
-            line = _checksum_line(artifact.disk.sha256, target)
-            if not checksum.exists() or checksum.read_bytes() != line:
-                files.write_atomic(checksum, line)
+            _write_checksum(checksum, _checksum_line(artifact.disk.sha256, target))
         return self._new_publication(artifact, time.monotonic() - began)
 
     def distribute(self, publication: Publication, expected: Tags, report: Reporter) -> Publication:
-        """The same publication; NotFoundError if the store has lost the disk."""
-        disk = self._disk_paths(publication)[0]
+        """The same publication, with its checksum in the store; NotFoundError if the store has lost the disk."""
+        disk, checksum = self._disk_paths(publication)
         if not disk.is_file():
             raise gone_error(f"the store has no disk of {full_name(publication)}", str(disk), publication.image)
+        _write_checksum(checksum, _checksum_line(publication.sha256, disk))
         return publication
 
     def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
@@ -212,7 +210,7 @@ def _inspect_disk(disk: Path, sha256: str, availability: Availability) -> Findin
         if availability != "disabled" and hidden.exists() and not disk.exists():
             return Finding(str(disk), "incorrect", f"it is disabled: the store has {hidden.name}")
         digest = files.sha256(place(disk))
-        line = place(beside).read_bytes()
+        line = place(beside).read_bytes() if place(beside).exists() else b""
     except FileNotFoundError as error:
         return Finding(str(disk), "missing", f"no {error.filename}")
     except OSError as error:
@@ -220,7 +218,8 @@ def _inspect_disk(disk: Path, sha256: str, availability: Availability) -> Findin
     if digest != sha256:
         return Finding(str(disk), "incorrect", f"sha256 is {digest}, expected {sha256}")
     if line != _checksum_line(sha256, disk):
-        return Finding(str(disk), "incorrect", f"{place(beside).name} names another checksum")
+        fault = "names another checksum" if line else "is missing"
+        return Finding(str(disk), "incorrect", f"{place(beside).name} {fault}")
     return Finding(str(disk), "correct")
 
 
@@ -235,6 +234,11 @@ def _inspect_removed(disk: Path) -> Finding:
     return Finding(str(disk), "unexpected", detail) if names else Finding(str(disk), "correct")
 
 
+def _write_checksum(checksum: Path, line: bytes) -> None:
+    if not checksum.exists() or checksum.read_bytes() != line:
+        files.write_atomic(checksum, line)
+
+
 def _move(source: Path, target: Path) -> None:
     """Rename a file of the store; nothing if it is not there, as after a run that was killed."""
     with suppress(FileNotFoundError):
@@ -242,7 +246,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _disabled_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}{DISABLED}")
+    return path.with_name(f"{path.name}{leftovers.DISABLED}")
 
 
 def _checksum_line(sha256: str, disk: Path) -> bytes:

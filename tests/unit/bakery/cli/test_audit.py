@@ -1,11 +1,13 @@
 """What targets have is compared with the catalog, and repaired."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from bakery.engine import moves
 from bakery.host.errors import BakeryError
+from bakery.model.version import ImageVersion
 from unit.bakery.cli.cli_runner import CliRunner
 
 
@@ -97,3 +99,25 @@ def test_a_target_that_does_not_answer(published: CliRunner, monkeypatch: pytest
     answer = published("audit", "web")
     assert answer.code == 1
     assert "unreachable  nobody answers: connection refused" in answer.out
+
+
+def test_a_repair_that_fails_keeps_no_other_one_from_its_turn(published: CliRunner) -> None:
+    """The table and the report for CI have everything."""
+    store, report = published.project.store, published.project.root / "audit.xml"
+    published("promote", "web", "1.0.0", "other", "--new")
+    (store / "web-1.0.1-x86_64.qcow2").unlink()
+    (store / "web-other-x86_64.qcow2").unlink()
+    answer = published("audit", "web", "--fix", "--junit", str(report))
+    assert answer.code == 1
+    assert "missing  no " in answer.out
+    assert (store / "web-other-x86_64.qcow2").is_symlink()
+    assert "the store has no disk of web-1.0.1-x86_64" in report.read_text()
+
+
+def test_a_channel_at_a_version_that_nobody_may_use(published: CliRunner) -> None:
+    catalog = published.catalog
+    record = catalog.record(ImageVersion("web", "x86_64", "1.0.1"))
+    catalog.revise(replace(record, state="revoked"), "leaks")
+    answer = published("audit", "web")
+    assert answer.code == 1
+    assert "it points at a version that is revoked" in answer.out

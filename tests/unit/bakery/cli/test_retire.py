@@ -1,6 +1,7 @@
 """Old versions are deprecated, disabled and removed; what is in use stays."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,8 @@ def test_a_retired_version_is_not_promoted_and_the_hint_works(aged: CliRunner, s
     answer = aged("promote", "web", "1.0.0", "stable")
     assert answer.code == 1
     assert f"web 1.0.0 is {state}: only a complete version can be promoted" in answer.err
-    assert "hint: run 'bakery restore web 1.0.0' first" in answer.err
-    assert aged("restore", "web", "1.0.0", "--reason", "as the hint says").code == 0
+    assert "hint: run 'bakery restore web 1.0.0 --reason TEXT' first" in answer.err
+    assert aged("restore", "web", "1.0.0", "--reason", "TEXT").code == 0
     assert aged("promote", "web", "1.0.0", "stable").code == 0
 
 
@@ -186,7 +187,7 @@ def test_a_question_is_asked(aged: CliRunner) -> None:
         (("web@1.0.0",), "web@1.0.0 names a version"),
         (("--to", "disabled"), "--to needs the names of versions"),
         (("web", "--to", "disabled"), "--to needs the names of versions"),
-        (("base",), "base has no retention policy"),
+        (("--reason", "old"), "--reason is for named versions"),
         (("wbe",), "no image named 'wbe'"),
     ],
 )
@@ -277,3 +278,46 @@ class _open_nothing:
         return {}
 
     def __exit__(self, *_: object) -> None: ...
+
+
+def test_what_comes_into_use_before_the_answer_stays(aged: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
+    answers: list[list[Use]] = [[], [Use("eu-west-1", "launch template", "lt-1", "ami-1")]]
+    monkeypatch.setattr(LocalTarget, "find_uses", lambda *_: answers.pop(0))
+    answer = aged("retire", "web@1.0.0", "--to", "removed", "--yes")
+    assert answer.code == 1
+    assert "web 1.0.0 stays disabled: launch template lt-1 in eu-west-1" in answer.err
+    assert aged.states("web")["1.0.0"] == "disabled"
+
+
+def test_a_sweep_keeps_the_checksum_of_a_retirement_that_was_interrupted(aged: CliRunner) -> None:
+    """It was stopped between the two renames."""
+    before = disk(aged, "1.0.0").read_bytes()
+    aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
+    hidden = aged.project.store / "web-1.0.0-x86_64.qcow2.sha256.disabled"
+    hidden.rename(aged.project.store / "web-1.0.0-x86_64.qcow2.sha256")
+    for path in aged.project.store.iterdir():
+        os.utime(path, (0, 0), follow_symlinks=False)
+    assert aged("sweep", "--yes").code == 0
+    assert aged("restore", "web", "1.0.0", "--reason", "needed").code == 0
+    assert disk(aged, "1.0.0").read_bytes() == before
+    assert aged("audit", "web", "--fix").code == 0
+    assert aged("promote", "web", "1.0.0", "stable").code == 0
+
+
+def test_a_restore_that_cannot_work_changes_nothing(aged: CliRunner) -> None:
+    aged("retire", "web@1.0.0", "--to", "disabled", "--yes")
+    (aged.project.store / "web-1.0.0-x86_64.qcow2.disabled").unlink()
+    answer = aged("restore", "web", "1.0.0", "--reason", "needed")
+    assert answer.code == 1
+    assert "web 1.0.0 is gone at local: it stays disabled" in answer.err
+    record = aged.catalog.record(ImageVersion("web", "x86_64", "1.0.0"))
+    assert (record.state, record.pending) == ("disabled", False)
+
+
+def test_without_a_policy_there_is_nothing_to_do(aged: CliRunner) -> None:
+    """A nightly job may name images of which some have none."""
+    answer = aged("retire", "base", "web", "--dry-run")
+    assert answer.code == 0
+    assert "base: its definition has no retention: nothing is retired" in answer.err
+    assert "deprecated" in answer.out

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bakery.catalog import Catalog, Move, Record
 from bakery.catalog.store import FolderStore
 from bakery.clouds.local.target import LocalTarget
 from bakery.clouds.target import Use
@@ -207,9 +208,9 @@ def test_a_revocation_can_be_taken_back(two: CliRunner) -> None:
     assert (answer.code, answer.out) == (0, "web 1.0.0 is complete again: a false alarm\n")
     assert two("promote", "web", "1.0.0", "stable").code == 0
     assert (two.project.store / "web-1.0.0-x86_64.qcow2").read_bytes() == before
-    answer = two("restore", "web", "1.0.0", "--reason", "once more")
-    assert answer.code == 1
-    assert "web 1.0.0 is complete: there is nothing to restore" in answer.err
+    (two.project.store / "web-1.0.0-x86_64.qcow2").rename(two.project.store / "web-1.0.0-x86_64.qcow2.disabled")
+    assert two("restore", "web", "1.0.0", "--reason", "by hand").code == 0
+    assert (two.project.store / "web-1.0.0-x86_64.qcow2").read_bytes() == before
 
 
 def test_a_reason_is_needed(two: CliRunner) -> None:
@@ -249,3 +250,76 @@ def test_a_version_that_another_run_has_reserved_is_not_published(bakery: CliRun
     answer = bakery("publish", "base")
     assert (answer.code, bakery.did) == (1, [])
     assert f"error: {catalog.location}: base 1.0.0 is reserved by another machine until {record.expires}" in answer.err
+
+
+def test_a_version_that_is_revoked_while_it_is_promoted(two: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The promotion has passed its checks, and the journal does not have it yet."""
+    two("rollback", "web", "stable")
+    begin = Catalog.begin_move
+
+    def revoke_first(self: Catalog, move: Move) -> Move:
+        monkeypatch.setattr(Catalog, "begin_move", begin)
+        record = self.record(ImageVersion("web", "x86_64", "1.0.1"))
+        self.settle_state(self.change_state(record, "revoked", "leaks"))
+        return begin(self, move)
+
+    monkeypatch.setattr(Catalog, "begin_move", revoke_first)
+    answer = two("promote", "web", "1.0.1", "stable")
+    assert answer.code == 1
+    assert "web 1.0.1 is revoked by now: another run changed it" in answer.err
+    entry = two.catalog.channel("web", "x86_64", "stable")
+    assert entry
+    assert entry.version == "1.0.0"
+    assert str((two.project.store / "web-stable-x86_64.qcow2").readlink()) == "web-1.0.0-x86_64.qcow2"
+    assert two.catalog.unfinished_move("web", "x86_64", "stable") is None
+
+
+def test_a_promotion_that_begins_while_a_version_is_revoked(two: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its move is in the journal when the revocation is written: the same command moves the channel away."""
+    two("rollback", "web", "stable")
+    revise = Catalog.revise
+
+    def promote_first(self: Catalog, record: Record, reason: str = "") -> Record:
+        monkeypatch.setattr(Catalog, "revise", revise)
+        assert two("promote", "web", "1.0.1", "stable").code == 0
+        return revise(self, record, reason)
+
+    monkeypatch.setattr(Catalog, "revise", promote_first)
+    call = ("revoke", "web", "1.0.1", "--reason", "leaks", "--yes")
+    answer = two(*call)
+    assert answer.code == 1
+    assert two(*call).code == 0
+    entry = two.catalog.channel("web", "x86_64", "stable")
+    assert entry
+    assert entry.version == "1.0.0"
+    assert two("audit").code == 0
+
+
+def test_a_child_that_is_baked_while_its_parent_is_revoked(family: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    verify = family.verify
+
+    def revoke_first(*arguments: Any) -> Any:
+        catalog = family.catalog
+        parent = catalog.record(ImageVersion("base", "x86_64", "1.0.1"))
+        catalog.settle_state(catalog.change_state(parent, "revoked", "leaks"))
+        return verify(*arguments)
+
+    monkeypatch.setattr("bakery.engine.steps.verify", revoke_first)
+    family.edit("web", "goodbye", "hello again")
+    answer = family("run", "web")
+    assert answer.code != 0
+    assert "web 1.0.3 was built on base 1.0.1, which was revoked meanwhile" in answer.err
+    entry = family.catalog.channel("web", "x86_64", "stable")
+    assert entry
+    assert entry.version == "1.0.2"
+
+
+def test_a_channel_passes_over_a_version_that_is_damaged(two: CliRunner) -> None:
+    two.edit("web", "goodbye", "once more")
+    two.line()
+    (two.project.store / "web-1.0.1-x86_64.qcow2").unlink()
+    answer = two("revoke", "web", "1.0.2", "--reason", "leaks", "--yes")
+    assert answer.code == 0
+    entry = two.catalog.channel("web", "x86_64", "stable")
+    assert entry
+    assert entry.version == "1.0.0"

@@ -277,7 +277,7 @@ class TestPlaces:
         _promote(world, all_places)
         with pytest.raises(ConflictError, match="is not in aws 000000000003/region-0") as caught:
             _promote(world, few)
-        assert "nothing was moved" in caught.value.hint
+        assert "stable was not moved" in caught.value.hint
         _assert_whole(world, "1.0.1")
 
     def test_places_that_the_definition_left(self, world: World) -> None:

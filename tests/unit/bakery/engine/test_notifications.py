@@ -77,6 +77,7 @@ def test_what_people_do_is_told_with_author_and_reason(bakery: CliRunner, subscr
         ("moved", "web stable: 1.0.2 -> 1.0.1, held"),
         ("moved", "web stable: 1.0.1 -> 1.0.1"),
         ("moved", "web stable: 1.0.1 -> 1.0.2"),
+        ("moved", "web stable: 1.0.2 -> 1.0.1"),
         ("revoked", "web 1.0.2 is revoked"),
         ("moved", "web stable: 1.0.1 -> deleted"),
     ]

@@ -1,5 +1,6 @@
 """Which versions take which step, by age and number."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -81,6 +82,13 @@ def test_a_policy_without_deprecation_disables_at_once() -> None:
     assert steps(old, new, policy=policy) == [("1.0.0", "disabled")]
 
 
+def test_a_definition_that_went_back_to_an_older_release_line() -> None:
+    """Its version there is newer than one with a higher number."""
+    old, new = record(0, "complete", baked=500, in_state=500), record(2, "complete", baked=30, in_state=30)
+    higher = replace(record(0, "complete", baked=100, in_state=100), version="2.0.0")
+    assert steps(old, new, higher) == [("1.0.0", "deprecated"), ("2.0.0", "deprecated")]
+
+
 def test_the_reason_says_by_which_version_it_was_replaced() -> None:
     [step] = plan_retirement(POLICY, [record(0, "complete", 90), record(1, "complete", 12)], NOW)
     assert step.reason == "replaced by 1.0.1 12 days ago"
@@ -100,7 +108,8 @@ def test_the_reason_says_by_which_version_it_was_replaced() -> None:
 def test_never_the_newest_and_never_two_steps(history: list[tuple[State, int, int]], keep: int) -> None:
     records = [record(patch, *one) for patch, one in enumerate(history)]
     policy = Retention(keep=keep, deprecate_after_days=10, disable_after_days=20, remove_after_days=50)
-    newest = [one.version for one in records if one.state in LIVING][-keep:]
+    by_time = sorted(records, key=lambda record: record.baked or record.at)
+    newest = [record.version for record in by_time if record.state in LIVING][-keep:]
     for step in plan_retirement(policy, records, NOW):
         assert step.version not in newest
         assert step.after == {
