@@ -18,6 +18,7 @@ Result = TypeVar("Result")
 OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error responses": try again
 CONNECTIONS = 16  # requests at once; S3 answers one in some 30 ms, and far more of them at once
 UNREACHED = "check the network, the proxy variables and AWS_ENDPOINT_URL, then run the same command again"
+WRONG_CLOCK = "set the clock of this machine: it is more than 15 minutes wrong"  # S3, error responses
 LOG_IN = "check the AWS credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 
 
@@ -173,6 +174,8 @@ class S3Store:
                     where=where,
                     hint="deploy the distribution stack first",
                 )
+            case "RequestTimeTooSkewed":
+                return BakeryError("the catalog cannot be used", where=where, detail=str(error), hint=WRONG_CLOCK)
             case "AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken":
                 return BakeryError("no access to the catalog", where=where, detail=str(error), hint=LOG_IN)
             case _:

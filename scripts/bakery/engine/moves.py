@@ -272,7 +272,7 @@ def _refuse_foreign(
                 for change, pointer in foreign
             ),
             hint="find out who did it; then put the values back, or replace them with 'bakery promote "
-            f"{channel.image} VERSION {channel.name} --overwrite'",
+            f"{channel.image} VERSION {channel.name} --overwrite{'' if head and head.version else ' --new'}'",
         )
 
 

@@ -96,16 +96,28 @@ def compare_pointers(channel: Channel) -> Iterator[tuple[str, Finding]]:
     for name, group in by_target(changes).items():
         try:
             actual = read_pointers(channel, group, record)
-        except BakeryError as error:
-            where = describe_places(group)
-            yield name, Finding(where, "unreachable", explain_failure(error))
+        except BakeryError:  # one place at least does not answer
+            yield from ((name, _compare_alone(channel, change, record)) for change in group)
             continue
         for change in group:
             yield name, _compare_pointer(change, actual.get(place_of(change)))
 
 
+def _compare_alone(channel: Channel, change: PointerChange, record: Record | None) -> Finding:
+    """The comparison at one place, which may not answer."""
+    try:
+        actual = read_pointers(channel, [change], record)
+    except BakeryError as error:
+        return Finding(_name_place(change), "unreachable", explain_failure(error))
+    return _compare_pointer(change, actual.get(place_of(change)))
+
+
+def _name_place(change: PointerChange) -> str:
+    return "/".join(filter(None, change.location)) or change.target
+
+
 def _compare_pointer(change: PointerChange, pointer: Pointer | None) -> Finding:
-    where = "/".join(filter(None, change.location)) or change.target
+    where = _name_place(change)
     if pointer is None:
         return Finding(where, "missing", f"expected {change.after}") if change.after else Finding(where, "correct")
     if not change.after:

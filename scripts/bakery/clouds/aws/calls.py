@@ -69,7 +69,10 @@ def _error_hint(error: Exception) -> str:
     if code in DENIED:
         return "the role lacks a permission: compare it with the publisher role of the distribution stack"
     if code in NOT_LOGGED_IN:
-        return "check the credentials; they may have expired, or the region is not enabled for the account"
+        return (
+            "check the credentials, which may have expired, and the clock of this machine; or the region is not "
+            "enabled for the account"
+        )
     if code in NOT_ENABLED:
         return "enable the region for the account, or take it out of distribution.aws.regions"
     if code in THROTTLED:
