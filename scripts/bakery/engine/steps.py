@@ -237,9 +237,9 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     """Publish a verified version, complete its record, and move its channel, or `channel` if that is given."""
     definition, project = version.definition, session.project
     record = _usable_record(session, version)
-    _refuse_revoked_parent(session, version)
     distribution.refuse_other_encryption(definition, record)
     verdicts = require_evidence(session, version, record)  # before anything is published
+    _refuse_revoked_parent(session, version)
     for part, verdict in zip(version.parts, verdicts, strict=True):
         require_gate(definition, part, verdict)
     session.keyring.require_signer("publish")
