@@ -62,6 +62,8 @@ source "amazon-ebs" "image" {
   instance_type   = var.instance_type
   run_tags        = merge({ for key, value in var.tags : key => value if key != "Name" }, local.build_tag)
   run_volume_tags = merge(var.tags, local.build_tag)
+  # The image outlives the build.
+  skip_ami_run_tags = true
   metadata_options {
     http_endpoint = "enabled"
     http_tokens   = "required"
