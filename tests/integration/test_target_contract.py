@@ -269,7 +269,7 @@ def test_nobody_uses_a_new_version(bench: Bench) -> None:
 
 def _share_again(bench: Bench, publication: Publication, availability: Availability) -> Publication:
     """Bring back what disabling took away, as the caller of `set_availability` does."""
-    if availability in ("disabled", "removed"):
+    if availability != "available":
         return publication
     return bench.target.distribute(publication, tags.of_publication(publication), silent)
 
