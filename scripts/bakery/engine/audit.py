@@ -15,7 +15,7 @@ from bakery.engine.notices import announce_repair
 from bakery.engine.pointers import Channel, Targets, compare_pointers
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, describe_error
 from bakery.host.events import report_step
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Publication
@@ -87,11 +87,10 @@ def _collect_failure(failures: Failures, name: str) -> Iterator[None]:
 def _repair_version(session: Session, definition: ImageDefinition, targets: Targets, record: Record) -> None:
     if record.pending:
         settle(session, targets, record)
-    elif record.state == "complete":
-        bring_images(session, targets, record)  # somebody may have disabled one
+        return
+    bring_images(session, targets, record)  # those of a complete version, too: somebody may have disabled one
+    if record.state == "complete":
         distribute_version(session, definition, targets, record)
-    else:
-        bring_images(session, targets, record)
 
 
 def _compare_image(session: Session, definition: ImageDefinition) -> Iterator[Audited]:
@@ -117,8 +116,7 @@ def _inspect(record: Record, target: Target, publication: Publication) -> list[F
     try:
         return target.inspect(publication, AVAILABILITY[record.state])
     except BakeryError as error:
-        detail = ": ".join(filter(None, (error.message, error.detail)))
-        return [Finding(error.where or publication.target, "unreachable", detail)]
+        return [Finding(error.where or publication.target, "unreachable", describe_error(error))]
 
 
 def _compare_channel(channel: Channel) -> Iterator[Audited]:

@@ -18,12 +18,11 @@ from bakery.engine.pointers import (
     Pointers,
     by_target,
     describe_places,
-    explain_failure,
     list_wanted,
     place_of,
     read_pointers,
 )
-from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.errors import BakeryError, ConflictError, describe_error
 from bakery.host.text import count_of
 from bakery.model.documents import Location, Pointer
 
@@ -186,7 +185,7 @@ def _take_back(work: _Work, changes: Sequence[PointerChange], error: BaseExcepti
         if state:
             work.channel.catalog.end_move(work.move, state)
     except BakeryError as failure:
-        lines.append(f"the catalog keeps the move, and the next run ends it: {explain_failure(failure)}")
+        lines.append(f"the catalog keeps the move, and the next run ends it: {describe_error(failure)}")
     if isinstance(error, BakeryError):
         error.detail = "\n".join(filter(None, (error.detail, *lines)))
 
@@ -207,7 +206,7 @@ def _follow_catalog(work: _Work, changes: Sequence[PointerChange]) -> tuple[list
             lines.append(f"{name}: restored to {version or 'nothing'}")
         except BakeryError as failure:
             state = None
-            lines.append(f"{name}: NOT restored to {version or 'nothing'}: {explain_failure(failure)}")
+            lines.append(f"{name}: NOT restored to {version or 'nothing'}: {describe_error(failure)}")
     return lines, state
 
 

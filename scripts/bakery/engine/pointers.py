@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bakery.catalog import Catalog, ChannelEntry, Move, PointerChange, Record
 from bakery.clouds.target import Finding, Target
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, describe_error
 from bakery.host.events import Event, Reporter
 from bakery.model.documents import Location, Pointer
 from bakery.model.version import ImageVersion
@@ -108,7 +108,7 @@ def _compare_alone(channel: Channel, change: PointerChange, record: Record | Non
     try:
         actual = read_pointers(channel, [change], record)
     except BakeryError as error:
-        return Finding(_name_place(change), "unreachable", explain_failure(error))
+        return Finding(_name_place(change), "unreachable", describe_error(error))
     return _compare_pointer(change, actual.get(place_of(change)))
 
 
@@ -185,7 +185,3 @@ def by_target(changes: Iterable[PointerChange]) -> dict[str, list[PointerChange]
 
 def place_of(change: PointerChange) -> Place:
     return change.target, change.location
-
-
-def explain_failure(failure: BakeryError) -> str:
-    return ": ".join(filter(None, (failure.message, failure.detail)))

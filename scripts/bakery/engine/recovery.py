@@ -9,7 +9,7 @@ from bakery.clouds.target import gone_error
 from bakery.engine.read_back import ImageReader
 from bakery.engine.session import Session
 from bakery.host import files
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, describe_error
 from bakery.machine.disk_image import to_qcow2
 from bakery.machine.held_disk import HeldDisk, digest_disk, write_raw
 from bakery.model import baked
@@ -36,7 +36,7 @@ def publish_recovered(session: Session, definition: ImageDefinition, record: Rec
             try:
                 artifact = reader.read(target, location, lambda held, _: _write_disk(record, held, folder))
             except BakeryError as error:
-                failures.append(": ".join(filter(None, (f"{target} {location.id}", error.message, error.detail))))
+                failures.append(f"{target} {location.id}: {describe_error(error)}")
                 continue
             return publish(artifact, Path(artifact.disk.path))
     gone = gone_error(f"no image gives the disk of {full_name(record)} back", session.catalog.location, record.image)

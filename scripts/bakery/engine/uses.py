@@ -7,7 +7,7 @@ from pathlib import Path
 from bakery.catalog import Record
 from bakery.clouds.target import Use
 from bakery.engine.pointers import Targets
-from bakery.host.errors import BakeryError, UsageError
+from bakery.host.errors import BakeryError, UsageError, describe_error
 
 
 def find_uses(targets: Targets, record: Record) -> tuple[tuple[Use, ...], str]:
@@ -22,7 +22,7 @@ def find_uses(targets: Targets, record: Record) -> tuple[tuple[Use, ...], str]:
         try:
             uses += target.find_uses(publication)
         except BakeryError as error:
-            failures.append(": ".join(filter(None, (publication.target, error.message, error.detail))))
+            failures.append(f"{publication.target}: {describe_error(error)}")
     return tuple(uses), "; ".join(failures)
 
 

@@ -105,6 +105,11 @@ def raise_all(errors: Sequence[BakeryError]) -> None:
         raise merge_errors(errors)
 
 
+def describe_error(error: BakeryError) -> str:
+    """The message and the detail of an error, for a line of another text."""
+    return ": ".join(filter(None, (error.message, error.detail)))
+
+
 def show_error(error: BakeryError) -> str:
     """The text that a program prints for an error and those beside it; once for what two checks met alike."""
     return "\n".join(dict.fromkeys(_show_one(one) for one in (error, *error.others)))
