@@ -1,9 +1,9 @@
 """The methods of every target. Names contain the version, so a rerun finds resources by name and makes none twice."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter
@@ -70,6 +70,18 @@ class Listing:
 
     resources: Mapping[str, Sequence[Resource]]
     failures: Mapping[str, BakeryError]
+
+
+def remove_each(resources: Iterable[Resource], remove: Callable[[Resource], None]) -> dict[Resource, BakeryError]:
+    """Remove resources in the order of their kinds; the errors of those that stay."""
+    failures: dict[Resource, BakeryError] = {}
+    order = get_args(ResourceKind)
+    for resource in sorted(resources, key=lambda resource: order.index(resource.kind)):
+        try:
+            remove(resource)
+        except BakeryError as error:
+            failures[resource] = error
+    return failures
 
 
 def gone_error(message: str, where: str, image: str) -> NotFoundError:

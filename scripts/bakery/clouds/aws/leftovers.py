@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -17,7 +17,7 @@ from bakery.clouds.aws import images, snapshots
 from bakery.clouds.aws.calls import VISIBLE_SECONDS, error_code, explain_errors
 from bakery.clouds.aws.clients import EC2Client, Filter, Image
 from bakery.clouds.aws.tagging import from_aws
-from bakery.clouds.target import Resource, ResourceKind
+from bakery.clouds.target import Resource, ResourceKind, remove_each
 from bakery.host.errors import BakeryError
 from bakery.host.waiting import wait_until
 from bakery.model.tags import SHA256
@@ -46,14 +46,7 @@ def list_region(ec2: EC2Client, home: EC2Client, where: str, image: str, arch: s
 
 def remove_resources(ec2: EC2Client, resources: Sequence[Resource]) -> dict[Resource, BakeryError]:
     """Remove resources of one region in the order of their kinds; the errors of those that stay."""
-    failures: dict[Resource, BakeryError] = {}
-    order = get_args(ResourceKind)
-    for resource in sorted(resources, key=lambda resource: order.index(resource.kind)):
-        try:
-            REMOVERS[resource.kind](ec2, resource.id)
-        except BakeryError as error:
-            failures[resource] = error
-    return failures
+    return remove_each(resources, lambda resource: REMOVERS[resource.kind](ec2, resource.id))
 
 
 def _list_builds(ec2: EC2Client, where: str, filters: Sequence[Filter]) -> Iterator[Resource]:

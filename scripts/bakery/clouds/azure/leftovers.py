@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import get_args
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
@@ -17,7 +16,7 @@ from bakery.clouds.azure.calls import explain_errors
 from bakery.clouds.azure.names import BLOB_CONTAINER, GalleryVersion, gallery_image
 from bakery.clouds.azure.session import AzureSession
 from bakery.clouds.azure.settings import AzureDistribution
-from bakery.clouds.target import Listing, Resource, ResourceKind
+from bakery.clouds.target import Listing, Resource, ResourceKind, remove_each
 from bakery.host.errors import BakeryError
 from bakery.host.parallel import run_parallel
 from bakery.model.version import ImageVersion
@@ -50,14 +49,7 @@ def list_resources(session: AzureSession, azure: AzureDistribution, image: str, 
 
 def remove_resources(session: AzureSession, resources: Sequence[Resource]) -> dict[Resource, BakeryError]:
     """Remove resources in the order of their kinds; the errors of those that stay."""
-    failures: dict[Resource, BakeryError] = {}
-    order = get_args(ResourceKind)
-    for resource in sorted(resources, key=lambda resource: order.index(resource.kind)):
-        try:
-            REMOVERS[resource.kind](session, resource.id)
-        except BakeryError as error:
-            failures[resource] = error
-    return failures
+    return remove_each(resources, lambda resource: REMOVERS[resource.kind](session, resource.id))
 
 
 def _list_versions(session: AzureSession, address: GalleryVersion, image: str, arch: str) -> Iterator[Resource]:

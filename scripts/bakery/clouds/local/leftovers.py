@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery.clouds.target import Resource, ResourceKind
+from bakery.clouds.target import Resource, ResourceKind, remove_each
 from bakery.host import files
 from bakery.host.errors import BakeryError, BusyError
 
@@ -30,15 +30,13 @@ def list_files(store: Path, image: str, arch: str) -> list[Resource]:
 
 def remove_files(store: Path, resources: Sequence[Resource]) -> dict[Resource, BakeryError]:
     """Remove listed files, a disk after its checksum; the errors of those that stay."""
-    failures: dict[Resource, BakeryError] = {}
-    for resource in resources:
+
+    def remove(resource: Resource) -> None:
         path = store / resource.id
-        try:
-            with files.explain_errors(path):
-                _remove_file(path, resource)
-        except BakeryError as error:
-            failures[resource] = error
-    return failures
+        with files.explain_errors(path):
+            _remove_file(path, resource)
+
+    return remove_each(resources, remove)
 
 
 def _remove_file(path: Path, resource: Resource) -> None:

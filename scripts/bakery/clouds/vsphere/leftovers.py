@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from bakery.clouds.target import Resource, ResourceKind
+from bakery.clouds.target import Resource, ResourceKind, remove_each
 from bakery.clouds.vsphere import channels, notes, upload
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.machines import Machine, destroy_machine, list_machines
@@ -27,15 +27,13 @@ def list_items(library: Library, image: str, arch: str) -> Iterator[Resource]:
 
 def remove_items(library: Library, resources: Sequence[Resource]) -> dict[Resource, BakeryError]:
     """Remove items, and the sessions of uploads; the errors of those that stay."""
-    failures: dict[Resource, BakeryError] = {}
-    for resource in resources:
-        try:
-            if item := library.by_id(resource.id):
-                upload.cancel_uploads(library, item)
-                library.delete(item)
-        except BakeryError as error:
-            failures[resource] = error
-    return failures
+
+    def remove(resource: Resource) -> None:
+        if item := library.by_id(resource.id):
+            upload.cancel_uploads(library, item)
+            library.delete(item)
+
+    return remove_each(resources, remove)
 
 
 def list_build_machines(session: SoapSession, where: str, datacenter: str, image: str, arch: str) -> list[Resource]:
@@ -50,13 +48,7 @@ def list_build_machines(session: SoapSession, where: str, datacenter: str, image
 
 def remove_machines(session: SoapSession, resources: Sequence[Resource]) -> Mapping[Resource, BakeryError]:
     """Stop and remove machines; the errors of those that stay."""
-    failures: dict[Resource, BakeryError] = {}
-    for resource in resources:
-        try:
-            destroy_machine(session, resource.id)
-        except BakeryError as error:
-            failures[resource] = error
-    return failures
+    return remove_each(resources, lambda resource: destroy_machine(session, resource.id))
 
 
 def _is_marked(item: Item, image: str, arch: str) -> bool:
