@@ -1,6 +1,7 @@
 """Revokes a version and those that were built on it: first shows what depends on them, then moves the channels away."""
 
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,12 +53,14 @@ def plan_revocation(session: Session, record: Record, *, with_children: bool) ->
     versions = [ImageVersion.of(affected) for affected in records]
     name = f"{record.image} {record.version}"
     revocations, stuck = [], list[str]()
-    for affected, version in zip(records, versions, strict=True):
-        with open_image_targets(session, version.image) as targets:
-            moves = _plan_moves(session, targets, affected, versions, stuck)
-            uses, unknown = find_uses(targets, affected)
-        parent = "" if affected is record else name
-        revocations.append(Revocation(version.image, version.arch, version.version, parent, moves, uses, unknown))
+    with ExitStack() as stack:
+        images = dict.fromkeys(version.image for version in versions)
+        targets = {image: stack.enter_context(open_image_targets(session, image)) for image in images}
+        for affected, version in zip(records, versions, strict=True):
+            moves = _plan_moves(session, targets[version.image], affected, versions, stuck)
+            uses, unknown = find_uses(targets[version.image], affected)
+            parent = "" if affected is record else name
+            revocations.append(Revocation(version.image, version.arch, version.version, parent, moves, uses, unknown))
     if stuck:
         raise BakeryError(
             f"{name} cannot be revoked: a channel cannot go to an earlier version",
