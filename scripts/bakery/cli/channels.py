@@ -27,7 +27,6 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace values that somebody else wrote to the channel's pointers.")
 ]
 New = Annotated[bool, typer.Option("--new", help="Make a channel that the image does not have.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Delete without asking.")]
 
 
 def promote(
@@ -164,7 +163,7 @@ def delete(
     image: options.Image,
     channel: options.Channel,
     reason: options.Reason = "",
-    yes: Yes = False,
+    yes: options.Yes = False,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
