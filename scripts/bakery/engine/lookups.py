@@ -1,17 +1,20 @@
 """The catalog's answers to a plan: from the heads for an image that is kept, from the records for all others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from bakery.catalog import Catalog, Failure, Record, read_all
 from bakery.catalog.heads import CurrentHeads
 from bakery.engine.plan import Lookups
 from bakery.model.definition import ImageDefinition
 
+Answer = TypeVar("Answer")
+
 
 class CatalogLookups:
     """The answers about some images. An image without heads is read from its records at once, several in parallel.
 
-    The heads of an image are those of one moment; its records are asked again for each answer but the newest version.
+    The heads of an image are those of one moment; its records are asked again for each plan but for the newest version.
     """
 
     def __init__(self, catalog: Catalog, images: Sequence[ImageDefinition]) -> None:
@@ -40,8 +43,8 @@ class CatalogLookups:
         return Lookups(
             newest=self._find_newest,
             latest=lambda image: self._catalog.latest(image.name, image.arch, image.version),
-            head=lambda image: self._source(image).last_entry(image.name, image.arch, image.channel or ""),
-            move=lambda image: self._source(image).last_move(image.name, image.arch, image.channel or ""),
+            head=_ask_once(lambda image: self._source(image).last_entry(image.name, image.arch, image.channel or "")),
+            move=_ask_once(lambda image: self._source(image).last_move(image.name, image.arch, image.channel or "")),
             pointed=self._catalog.record,
         )
 
@@ -56,3 +59,15 @@ class CatalogLookups:
     def _read_failures(self, image: ImageDefinition) -> tuple[Failure, ...]:
         newest = self._newest[image.name] or self._catalog.newest(image.name, image.arch)
         return self._catalog.failures_since(image.name, image.arch, newest)
+
+
+def _ask_once(ask: Callable[[ImageDefinition], Answer]) -> Callable[[ImageDefinition], Answer]:
+    """The same answers, asked for once: a plan needs them several times, and each one verifies a signature."""
+    answers: dict[str, Answer] = {}
+
+    def answer(image: ImageDefinition) -> Answer:
+        if image.name not in answers:
+            answers[image.name] = ask(image)
+        return answers[image.name]
+
+    return answer
