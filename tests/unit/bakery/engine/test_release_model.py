@@ -168,7 +168,8 @@ class Release(RuleBasedStateMachine):
         return cast(Targets, self.world.targets)
 
     def _session(self) -> Session:
-        return Session(Project(Path(), Path(), Path()), Definitions({}, {}), self.world.catalog)
+        folder = Path(self._folder.name)
+        return Session(Project(folder, folder, folder / "workspace"), Definitions({}, {}), self.world.catalog)
 
     def _do(self, owner: str, kill: int | None, work: Callable[[], object], *versions: str) -> None:
         """Do what moves the channel to one of some versions, if it is not refused, killed or another one's turn."""
