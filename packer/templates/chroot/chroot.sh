@@ -4,6 +4,8 @@
 # The script runs in its own namespaces. When it ends, however it ends, the kernel stops the processes in the chroot,
 # removes the mounts and frees the loop device. Nothing needs a clean-up by hand.
 set -eu
+# shellcheck source=packer/templates/chroot/esp.sh
+. "$FOLDER/esp.sh"
 
 if [ "$$" -ne 1 ]; then # not yet the first process of its own namespace
     echo "$$" >"$PID_FILE"
@@ -29,29 +31,10 @@ attach() {
     [ -n "$start" ] || { echo "error: $BASE_DISK has no Linux root partition" >&2; exit 1; }
     # By offset: a kernel without partition scan gives loop devices no partitions.
     mount -o "loop,offset=$start,noatime" "$OUTPUT/disk.raw" "$root"
-    esp="$(find_partition "$esp_type")"
-    [ -d "$root/boot/efi" ] || esp= # where Debian, Ubuntu and the Red Hat family have it
-    [ -z "$esp" ] || read_esp
-}
-
-# The content of the EFI system partition, for the boot entry of a new kernel. A copy in memory: not every kernel can
-# mount FAT.
-read_esp() {
-    mount -t tmpfs -o mode=700 tmpfs "$root/boot/efi"
-    mcopy -s -m -i "$OUTPUT/disk.raw@@$esp" '::*' "$root/boot/efi/"
-    esp_content="$(list_esp)"
-}
-
-list_esp() {
-    (cd "$root/boot/efi" && find . -type f -exec sha256sum {} + | sort -k 2)
-}
-
-# Writes the copy back if it changed.
-write_esp() {
-    [ "$(list_esp)" != "$esp_content" ] || return 0
-    echo "Writing the EFI system partition"
-    mdeltree -i "$OUTPUT/disk.raw@@$esp" '::*'
-    mcopy -s -m -i "$OUTPUT/disk.raw@@$esp" "$root"/boot/efi/* ::
+    ESP="$(find_partition "$esp_type")"
+    [ -d "$root/boot/efi" ] || ESP= # where Debian, Ubuntu and the Red Hat family have it
+    [ -z "$ESP" ] || read_esp
+    export root ESP
 }
 
 # A process namespace for the programs in the image: /proc of this one shows the secrets in Ansible's environment.
@@ -98,14 +81,16 @@ detach() {
     echo "Detaching the disk"
     kill -KILL -1 2>/dev/null || true # processes that a package started nevertheless; this script is process 1 here
     rm -f "$root/usr/sbin/policy-rc.d"
-    [ -z "$esp" ] || write_esp
+    [ -z "$ESP" ] || write_esp
     umount --recursive "$root"
     rmdir "$root"
 }
 
 attach
 populate
+: >"$LAYERS/since"
 "$ANSIBLE_PLAYBOOK" --inventory image, --connection community.general.chroot \
-    --extra-vars "ansible_host=$root ansible_chroot_exe=$CHROOT in_chroot=true" \
+    --extra-vars "ansible_host=$root ansible_chroot_exe=$FOLDER/clean-chroot.sh in_chroot=true" \
+    --extra-vars "keep_layer=$FOLDER/keep-layer.sh" \
     --extra-vars "@$ANSIBLE_VARS" "$PLAYBOOK"
 detach

@@ -14,6 +14,7 @@ from pathlib import Path
 from bakery.bake import packer
 from bakery.bake.commit import read_commit
 from bakery.bake.keeping import keep_disk
+from bakery.bake.layers import plan_layers
 from bakery.bake.package_cache import serve_packages
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.variables import check_secrets, secret_environment
@@ -66,7 +67,8 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             _require_space(job)
             commit = note_commit(job)
             values = {name: secret.value for name, secret in secrets.items()}
-            staging, disk, seconds = _make_locked_disk(job, vault, values)
+            with plan_layers(job, request.inputs).started(fresh=context.fresh) as started:
+                staging, disk, seconds = _make_locked_disk(started, vault, values)
             disk_image.require_unchanged(base)
             refuse_changed(definition, vault, secrets)
         artifact = Artifact(

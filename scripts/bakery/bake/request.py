@@ -33,7 +33,7 @@ class BakeRequest:
 class BakeContext:
     """The project, the programs, the session with Vault (None without secrets) and the reporter of events.
 
-    `keep` keeps the disk of a bake that fails on this machine.
+    `keep` keeps the disk of a bake that fails on this machine. A `fresh` bake starts from no layer.
     """
 
     project: Project
@@ -41,3 +41,4 @@ class BakeContext:
     vault: Vault | None
     report: Reporter
     keep: bool = False
+    fresh: bool = False

@@ -52,6 +52,8 @@ def ansible_variables(job: Job) -> bytes:
         "software_lock": _lock_variables(job),
         "software_packages": software.packages,
         "software_roles": [use.name for use in software.roles],
+        "software_start": {"roles": job.start.roles, "upgraded": job.start.upgraded} if job.start else {},
+        "software_cuts": {str(roles): key for roles, key in job.cuts.items()},
         "image_tests": job.tests,
         "image_test_report": str(job.test_report),
         "archives_report": str(job.archives_report),

@@ -19,6 +19,7 @@ from bakery.cli import (
     attest,
     audit,
     bake,
+    cache,
     catalog,
     channels,
     ci,
@@ -132,6 +133,7 @@ GROUPS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
         "bake": bake.bake,
         "verify": verify.verify,
         "publish": publish.publish,
+        "cache": cache.app,
     },
     "Versions and channels": {
         "catalog": catalog.catalog,

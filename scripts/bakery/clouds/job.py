@@ -1,7 +1,7 @@
 """One run of Packer, and its files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bakery.host import yamlfile
@@ -33,6 +33,18 @@ def find_template(project: Project, definition: ImageDefinition, builder: str) -
 
 
 @dataclass(frozen=True)
+class Start:
+    """A layer that a bake starts from: its disk, and how many of the definition's roles are on it.
+
+    `upgraded` says that the base had updates.
+    """
+
+    disk: Path
+    roles: int
+    upgraded: bool
+
+
+@dataclass(frozen=True)
 class Job:
     """A bake. `scratch` is a private folder that is removed afterwards, `log` gets Packer's output.
 
@@ -54,6 +66,8 @@ class Job:
     vendor_base: VendorBase | None = None  # otherwise: the newest base of a vendor
     keep: bool = False  # the disk, if the bake fails
     definition_file: Path | None = None  # for messages
+    start: Start | None = None  # in place of the base's disk
+    cuts: Mapping[int, str] = field(default_factory=dict)  # keys of layers to keep, by the number of roles in each
 
     @property
     def subject(self) -> str:
@@ -71,6 +85,17 @@ class Job:
     @property
     def template(self) -> Path:
         return find_template(self.project, self.definition, self.builder)
+
+    @property
+    def start_disk(self) -> Path:
+        """The disk on which Packer builds."""
+        assert self.base
+        return self.start.disk if self.start else self.base.path
+
+    @property
+    def drafts(self) -> Path:
+        """The folder of the layers that this bake made."""
+        return self.scratch / "layers"
 
     @property
     def output(self) -> Path:

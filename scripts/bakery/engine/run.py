@@ -96,8 +96,9 @@ def bake_images(
     due = {action.image: action for action in actions if action.kind in ("bake", "wait", "pause")}
     ready = [action for action in due.values() if action.kind == "bake"]
     require_all(session, [_plan_bake(session, action, builders) for action in ready])
+    fresh = baked_before is not None
     outcomes = parallel.run_parallel(
-        list(due), lambda name: steps.bake_version(session, due[name], builders, keep), jobs
+        list(due), lambda name: steps.bake_version(session, due[name], builders, keep=keep, fresh=fresh), jobs
     )
     return Bakes(outcomes, [action for action in actions if action.image not in due])
 
@@ -182,7 +183,12 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
         for name in ready:
             session.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
         progress.expect_images(plan, attempted)
-        outcomes += parallel.run_parallel(ready, lambda name: _run_action(session, due[name], progress), jobs)  # noqa: B023 - the call ends in this iteration
+        fresh = {name for name in ready if rebuild and name in (names or due)}
+        outcomes += parallel.run_parallel(
+            ready,
+            lambda name: _run_action(session, due[name], progress, fresh=name in fresh),  # noqa: B023 - the call ends in this iteration
+            jobs,
+        )
     session.catalog.renew_heads()
     waiting = [action.image for action in plan.actions if action.kind == "wait"]
     unchanged_actions = [action for action in unchanged.values() if action.image not in attempted]
@@ -248,10 +254,10 @@ class _Progress:
         return max(0, expected - (time.monotonic() - began))
 
 
-def _run_action(session: Session, action: Action, progress: _Progress) -> PublishedVersion:
+def _run_action(session: Session, action: Action, progress: _Progress, *, fresh: bool) -> PublishedVersion:
     definition = session.definitions.images[action.image]
     with progress.work_on(action.image) as last_seconds:
-        record = _make_record(session, action)
+        record = _make_record(session, action, fresh=fresh)
     seconds = read_seconds(session.project, definition, record) if action.kind != "promote" else {}
     if action.kind == "publish":
         seconds = {step: number for step, number in seconds.items() if step.startswith(PUBLISH)}
@@ -279,12 +285,12 @@ def _publish_again(session: Session, definition: ImageDefinition, version: str) 
     return steps.publish_version(session, session.load_baked(definition, version))
 
 
-def _make_record(session: Session, action: Action) -> Record:
-    """Do what is due for an image; the record of its version."""
+def _make_record(session: Session, action: Action, *, fresh: bool) -> Record:
+    """Do what is due for an image; the record of its version. A `fresh` bake starts from no layer."""
     definition = session.definitions.images[action.image]
     if action.kind in ("publish", "promote"):
         return _publish_again(session, definition, action.version)
-    version = steps.bake_version(session, action)
+    version = steps.bake_version(session, action, fresh=fresh)
     if version.artifact and not steps.is_verified(session, version.artifact):
         steps.verify_version(session, version.artifact)
     return steps.publish_version(session, version)

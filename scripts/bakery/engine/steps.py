@@ -57,11 +57,13 @@ from bakery.signing import save_signed
 from bakery.verify import read_used_secrets, verify
 
 
-def bake_version(session: Session, action: Action, builders: Sequence[str] = (), keep: bool = False) -> Baked:
+def bake_version(
+    session: Session, action: Action, builders: Sequence[str] = (), *, keep: bool = False, fresh: bool = False
+) -> Baked:
     """Bake an action of a plan, or reuse the result of an interrupted run with the same inputs, unless it is too old.
 
-    `builders` limits it to some of the definition's builders; `keep` keeps the disk if its bake fails. The caller has
-    looked for everything that the bake needs.
+    `builders` limits it to some of the definition's builders; `keep` keeps the disk if its bake fails; a `fresh` bake
+    starts from no layer. The caller has looked for everything that the bake needs.
     """
     definition = session.definitions.images[action.image]
     if action.kind == "wait":
@@ -87,7 +89,7 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = (),
     file = session.definitions.sources[definition.name]
     lock = load_lock(definition, file)
     request = BakeRequest(definition, reservation.version, action.inputs, action.input_key, lock, file)
-    work = _Bake(session, request, keep)
+    work = _Bake(session, request, keep, fresh)
     with record_failures(session, definition, "bake", action.input_key):
         artifact = work.bake_disk() if "qemu" in selected else None
         builds = {name: work.bake_image(name) for name in selected if name != "qemu"}
@@ -106,6 +108,7 @@ class _Bake:
     session: Session
     request: BakeRequest
     keep: bool
+    fresh: bool
 
     def bake_disk(self) -> Artifact:
         """The disk that QEMU builds."""
@@ -143,7 +146,7 @@ class _Bake:
 
     def _bake_context(self, vault: Vault | None) -> BakeContext:
         project = self.session.project
-        return BakeContext(project, toolbox.toolchain(project), vault, self.session.report, self.keep)
+        return BakeContext(project, toolbox.toolchain(project), vault, self.session.report, self.keep, self.fresh)
 
     def _is_of_these_inputs(self, part: Part, where: str) -> bool:
         """Whether the result of an interrupted run was made from the same inputs."""

@@ -28,10 +28,11 @@ def read_state(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UN
 def _describe_state(source: AptSource, used: AptSource) -> str:
     if used != source:
         return used.line
-    return _fetch_digest(f"{source.uri.rstrip('/')}/dists/{source.suite}/InRelease")
+    return fetch_digest(f"{source.uri.rstrip('/')}/dists/{source.suite}/InRelease")
 
 
-def _fetch_digest(url: str) -> str:
+def fetch_digest(url: str) -> str:
+    """The SHA-256 of a signed list now. BakeryError if it is not there, OutageError if the archive does not answer."""
     with TemporaryDirectory(prefix="bakery-release-") as folder:
         target = Path(folder, "InRelease")
         try:

@@ -11,6 +11,9 @@ from bakery.model.definition import ImageDefinition
 # Boot to SSH takes 40 s without acceleration on two idle cores; a busy machine gets ten times that and more.
 SSH_TIMEOUT = {"kvm": "3m", "tcg": "10m"}
 
+# The work after which a layer is kept, so the most that a bake does again. To keep one takes about a second.
+LAYER_SECONDS = 5
+
 
 def source(definition: ImageDefinition) -> str:
     if definition.mode == "chroot":
@@ -21,11 +24,13 @@ def source(definition: ImageDefinition) -> str:
 def variables(job: Job) -> dict[str, Any]:
     assert job.base
     disk_variables = {
-        "base_disk": str(job.base.path),
+        "base_disk": str(job.start_disk),
         "output_folder": str(job.output),
         "pid_file": str(job.scratch / "holder.pid"),
     }
-    return disk_variables if job.definition.mode == "chroot" else disk_variables | _guest_variables(job)
+    if job.definition.mode == "chroot":
+        return disk_variables | {"layers_folder": str(job.drafts), "layer_seconds": LAYER_SECONDS}
+    return disk_variables | _guest_variables(job)
 
 
 def _guest_variables(job: Job) -> dict[str, Any]:

@@ -82,6 +82,8 @@ def test_ansible_gets_the_software(world: PackerProject) -> None:
         "software_updates": "all",
         "software_packages": ["jq"],
         "software_roles": ["nginx"],
+        "software_start": {},
+        "software_cuts": {},
         "image_tests": [],
         "image_test_report": str(world.folder / "scratch" / "ansible" / "tests.xml"),
         "archives_report": str(world.folder / "scratch" / "ansible" / "archives.txt"),

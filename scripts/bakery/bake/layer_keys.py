@@ -1,0 +1,107 @@
+"""The places in a bake where a layer may be kept, and the key of each: all that decides the disk up to there."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.bake.bake_files import role_dependencies
+from bakery.bake.role_effects import BY_ENVIRONMENT, RoleText, read_effects, read_text
+from bakery.model import inputs as names
+from bakery.model.definition import ImageDefinition
+from bakery.model.inputs import canonical_json
+from bakery.model.resources import Resources
+
+FORMAT = "1"  # of a layer; raise it when the same key stands for another disk
+# Inputs of the whole image that no role sees before the seal.
+LATER = frozenset({names.PARENT, names.PACKAGES, names.ROLES, names.PASSWORDS, names.DESCRIPTION})
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A place after the first `roles` roles of a definition; `last` is the last one, empty if there is none."""
+
+    roles: int
+    last: str
+    key: str
+
+
+def list_cuts(
+    definition: ImageDefinition, inputs: Mapping[str, str], base: str, resources: Resources
+) -> tuple[Cut, ...]:
+    """The places in their order. `inputs` are those of the bake, `base` is the SHA-256 of the disk that it starts from.
+
+    Windows, and a template of the user's own, have none; nor has a bake whose inputs nobody computed.
+    """
+    if not inputs or definition.windows or definition.template:
+        return ()
+    uses = definition.software.roles
+    folders = [[resources.role(name) for name in _with_dependencies(use.name, resources)] for use in uses]
+    cuts = []
+    for count in range(len(uses) + 1):
+        before = list(dict.fromkeys(role for roles in folders[:count] for role in roles))
+        text = read_text(before)
+        if not _is_independent(definition, before, folders[count:], text):
+            break
+        if count or definition.updates != "none" or definition.software.packages:
+            key = _compute_key(definition, inputs, base, before, count, text)
+            cuts.append(Cut(count, uses[count - 1].name if count else "", key))
+    return tuple(cuts)
+
+
+def _is_independent(
+    definition: ImageDefinition, before: Sequence[Path], after: Sequence[Sequence[Path]], text: RoleText
+) -> bool:
+    """Whether the roles before a place leave nothing but the disk, and see nothing that is no input of theirs."""
+    if text.differs_by_bake or _may_read_secrets(definition, text):
+        return False
+    effects = read_effects(before)
+    return not any(read_text(roles).can_miss(effects, read_effects(roles)) for roles in after)
+
+
+def _may_read_secrets(definition: ImageDefinition, text: RoleText) -> bool:
+    """Whether a secret may be on the disk. A layer is no place for one, as it is kept and not sealed."""
+    secrets = {name.upper() for name in definition.secrets}
+    return bool(secrets) and (bool(secrets & text.words) or bool(BY_ENVIRONMENT.search(text.text)))
+
+
+def _compute_key(
+    definition: ImageDefinition,
+    inputs: Mapping[str, str],
+    base: str,
+    before: Sequence[Path],
+    count: int,
+    text: RoleText,
+) -> str:
+    roles = {role.name for role in before}
+    used = {use.name for use in definition.software.roles[:count]}
+
+    def decides(name: str) -> bool:
+        kind, _, rest = name.partition(":")
+        if kind == "role":
+            return rest.partition("/")[0] in roles
+        if kind == "var":
+            role, _, variable = rest.partition(".")
+            return role in used or text.may_read(variable)
+        if kind == "template":
+            return rest.partition("/")[0] == definition.template_folder("qemu")
+        # Another builder's base. Secrets are not there yet, and tags only in a template of the user's own.
+        return kind not in ("base", "secret", "tag") and name not in LATER
+
+    parts = {
+        "format": FORMAT,
+        "base": base,
+        "image": definition.name if text.may_read("bakery_image") else "",
+        "packages": definition.software.packages,
+        "roles": [use.name for use in definition.software.roles[:count]],
+        "inputs": {name: value for name, value in inputs.items() if decides(name)},
+    }
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]
+
+
+def _with_dependencies(role: str, resources: Resources) -> list[str]:
+    """A role and all roles that it uses, directly or indirectly."""
+    roles = [role]
+    for name in roles:  # grows meanwhile
+        roles += [used for used in role_dependencies(resources.role(name)) if used not in roles]
+    return roles

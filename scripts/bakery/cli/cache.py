@@ -1,0 +1,116 @@
+"""`bakery cache`: the layers that bakes start from."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from bakery.cli import options
+from bakery.cli.session import describe_project
+from bakery.host.errors import BakeryError, UsageError
+from bakery.host.events import silent
+from bakery.host.text import count_of
+from bakery.layers.store import LIMIT, Layer, LayerStore
+from bakery.model import documents
+from bakery.model.documents import Strict, Time
+from bakery.reports import render_table
+
+app = typer.Typer(help="List, remove and check the layers that bakes start from.", no_args_is_help=True)
+
+SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>[KMGT]i?)?B?")
+PREFIXES = " KMGT"
+
+
+@dataclass(frozen=True)
+class CachedLayer(Strict):
+    """A layer with the time of its last use."""
+
+    layer: Layer
+    used: Time
+
+
+def _parse_size(text: str) -> int:
+    match = SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"'{text}' is not a size", hint="a number and a unit, such as 20GiB")
+    unit = match["unit"] or " "
+    return int(float(match["number"]) * (1024 if unit.endswith("i") else 1000) ** PREFIXES.index(unit[0]))
+
+
+def render_size(size: int) -> str:
+    """Bytes for people: "571 MiB", "1.4 GiB"."""
+    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size >> 20} MiB"
+
+
+@app.command("ls")
+def list_layers(workspace: options.Workspace = options.WORKSPACE, json: options.Json = False) -> None:
+    """List the layers, the one that was used last first.
+
+    A layer is the disk of a bake after some of its steps. The next bake whose first steps have the same inputs starts
+    there. SAVES is the time that these steps took.
+
+    Example: bakery cache ls
+    """
+    entries = _open_store(workspace).list_layers()
+    if json:
+        rows = [CachedLayer(layer, _format_time(used)) for layer, used in entries]
+        print(documents.dump_all(rows).decode(), end="")
+        return
+    table = [
+        (layer.key[:12], layer.image, layer.last or "packages", render_size(layer.size), f"{layer.seconds:.0f} s", used)
+        for layer, used in ((layer, _format_time(used)) for layer, used in entries)
+    ]
+    if table:
+        print(render_table(("layer", "made by", "up to", "size", "saves", "last used"), table))
+    total = sum(layer.size for layer, _ in entries)
+    print(f"{count_of(len(entries), 'layer')}, {render_size(total)} of {render_size(LIMIT)}")
+
+
+@app.command()
+def gc(
+    size: Annotated[
+        str, typer.Option("--size", metavar="SIZE", help="Keep this much, such as 5GiB.", show_default=False)
+    ] = "0",
+    workspace: options.Workspace = options.WORKSPACE,
+) -> None:
+    """Remove layers, those that were not used for longest first; all without --size.
+
+    Bakes do so themselves above 20 GiB. Without its layer, a bake starts from its base.
+
+    Example: bakery cache gc --size 5GiB
+    """
+    removed = _open_store(workspace).collect(_parse_size(size))
+    print(f"{count_of(len(removed), 'layer')} removed, {render_size(sum(layer.size for layer in removed))}")
+
+
+@app.command()
+def verify(workspace: options.Workspace = options.WORKSPACE) -> None:
+    """Read all layers, and remove those whose disk is not the one that was kept; exit 1 if there are any.
+
+    Each bake checks the layer that it starts from, so this only tells of a failing disk before a bake does.
+
+    Example: bakery cache verify
+    """
+    store = _open_store(workspace)
+    layers = [layer for layer, _ in store.list_layers()]
+    damaged = [layer for layer in layers if not store.verify(layer)]
+    for layer in damaged:
+        store.remove(layer.key)
+    if damaged:
+        raise BakeryError(
+            f"{len(damaged)} of {count_of(len(layers), 'layer')} were damaged, and were removed",
+            where=str(store.folder),
+            detail="\n".join(f"{layer.key}: {layer.image} up to {layer.last or 'packages'}" for layer in damaged),
+            hint="check the disk of this machine; the next bakes make these layers again",
+        )
+    print(f"{count_of(len(layers), 'layer')} checked")
+
+
+def _open_store(workspace: options.Workspace) -> LayerStore:
+    return LayerStore(describe_project(workspace).cache / "layers", silent)
+
+
+def _format_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,142 @@
+"""Layers: the disks of bakes after some of their steps, kept by key, so that the next bake starts there.
+
+A layer is one file without a backing file. None depends on another, so any may be removed at any time.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bakery.host import files
+from bakery.host.events import Event, Reporter
+from bakery.model import documents
+from bakery.model.documents import Strict, Time
+
+LIMIT = 20 << 30  # bytes of all layers together: about 25 of a Debian server
+WAIT_SECONDS = 4 * 3600.0  # for another bake that makes the same layer: as long as a bake may take
+DISK, DOCUMENT = "disk.qcow2", "layer.json"
+
+
+@dataclass(frozen=True)
+class SignedList(Strict):
+    """The signed list of a package archive that a layer was made with: its address, without a login, and SHA-256."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Layer(Strict):
+    """The document of a layer.
+
+    It was made in the bake of `image`, and has the work up to `last`, the last role in it; empty if there is only the
+    base with updates and packages. `seconds` is the time that this work took, `size` the bytes of the disk file, whose
+    digest is `sha256`. `upgraded` says that the base had updates, and `archives` are the lists that decided which.
+    """
+
+    key: str
+    image: str
+    last: str
+    upgraded: bool
+    archives: tuple[SignedList, ...]
+    seconds: float
+    size: int
+    sha256: str
+    created: Time
+    schema: Literal["bakery/layer/1"] = "bakery/layer/1"
+
+
+class LayerStore:
+    """The layers in a folder."""
+
+    def __init__(self, folder: Path, report: Reporter) -> None:
+        self.folder = folder
+        self._report = report
+
+    def list_layers(self) -> list[tuple[Layer, float]]:
+        """Each layer with the time of its last use, in seconds since the epoch, the last used one first."""
+        entries = []
+        for document in self.folder.glob(f"*/{DOCUMENT}"):
+            layer = documents.find_valid(Layer, document)
+            if layer:
+                entries.append((layer, document.parent.stat().st_mtime))
+        return sorted(entries, key=lambda entry: -entry[1])
+
+    def find(self, key: str) -> Layer | None:
+        """The document of a layer, whose disk may be damaged; None without one."""
+        return documents.find_valid(Layer, self.folder / key / DOCUMENT)
+
+    def take(self, layer: Layer, disk: Path) -> bool:
+        """Give a layer's disk a second name, which stays if the layer is removed; False if it is gone or damaged.
+
+        A damaged layer is removed.
+        """
+        entry = self.folder / layer.key
+        try:
+            os.link(entry / DISK, disk)
+            os.utime(entry)
+        except FileNotFoundError:
+            return False
+        if files.sha256(disk) == layer.sha256:
+            return True
+        text = f"the layer {layer.key} is damaged, and was removed: its disk has another digest than when it was kept"
+        self._report(Event("note", "bake", layer.image, text))
+        disk.unlink()
+        self.remove(layer.key)
+        return False
+
+    def keep(self, layer: Layer, draft: Path) -> None:
+        """Move a disk to the store, unless it has the layer; then remove what was not used for longest above LIMIT."""
+        entry = self.folder / layer.key
+        with files.scratch(self.folder, "layer") as scratch:
+            folder = scratch / "entry"
+            folder.mkdir()
+            draft.chmod(0o444)
+            draft.rename(folder / DISK)
+            documents.save(layer, folder / DOCUMENT)
+            if not documents.find_valid(Layer, entry / DOCUMENT):
+                shutil.rmtree(entry, ignore_errors=True)
+                with suppress(OSError):  # another bake kept the same layer in this moment
+                    folder.rename(entry)
+        self.collect(LIMIT)
+
+    def collect(self, limit: int) -> list[Layer]:
+        """Remove the layers that were not used for longest until the others have `limit` bytes; those removed."""
+        removed, total = [], 0
+        for layer, _ in self.list_layers():
+            total += layer.size
+            if total > limit:
+                self.remove(layer.key)
+                removed.append(layer)
+        return removed
+
+    def remove(self, key: str) -> None:
+        """Remove a layer; no error if it is gone."""
+        with files.scratch(self.folder, "layer") as scratch:
+            try:
+                (self.folder / key).rename(scratch / "entry")
+            except FileNotFoundError:
+                return
+
+    @contextmanager
+    def exclusive(self, key: str, subject: str) -> Iterator[None]:
+        """Hold the lock of a layer that a bake is going to make: another bake that needs it waits, and takes it."""
+        note = Event("note", "bake", subject, "waiting for another bake that makes the same layer")
+        with files.exclusive(
+            self.folder / f"{key}.lock",
+            "another bake is making the same layer",
+            WAIT_SECONDS,
+            lambda: self._report(note),
+        ):
+            yield
+
+    def verify(self, layer: Layer) -> bool:
+        """Whether the disk of a layer has the bytes that were kept."""
+        try:
+            return files.sha256(self.folder / layer.key / DISK) == layer.sha256
+        except FileNotFoundError:
+            return False

@@ -1,0 +1,197 @@
+"""A bake starts from the last layer that still holds, and keeps those that it made, even if it fails."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.bake import bake, layers
+from bakery.bake.request import BakeContext, BakeRequest
+from bakery.host.errors import BakeryError, OutageError
+from bakery.layers.store import Layer, LayerStore
+from bakery.model.definition import ImageDefinition
+from bakery.model.lock import Lock
+from doubles.packer import PackerProject, define, make_world
+
+INPUTS = {"engine": "1"}
+ARCHIVE = "http://archive.example/dists/stable/InRelease"
+# What chroot.sh and keep-layer.sh leave. The first argument of `layer` is the number of roles.
+KEEP = f"""
+folder = pathlib.Path(variables["layers_folder"])
+
+def layer(roles, content, upgraded=False):
+    key = software["software_cuts"][str(roles)]
+    (folder / f"{{key}}.qcow2").write_text(content)
+    (folder / f"{{key}}.archives").write_text("{ARCHIVE} " + "a" * 64 + "\\n")
+    if upgraded:
+        (folder / f"{{key}}.upgraded").touch()
+
+"""
+BAKE = "disk('disk.raw'); manifest(); done()"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackerProject:
+    made = make_world(tmp_path, monkeypatch)
+    for name in ("early", "late"):
+        made.role(name, {"meta/bakery.yml": "modes: [vm, chroot]\n"})
+    answer(monkeypatch, "a" * 64)
+    return made
+
+
+def answer(patch: pytest.MonkeyPatch, digest: str | BakeryError) -> list[str]:
+    """Let every archive have a list with this digest, or not answer; the addresses that are asked."""
+    asked: list[str] = []
+
+    def fetch(url: str) -> str:
+        asked.append(url)
+        if isinstance(digest, BakeryError):
+            raise digest
+        return digest
+
+    patch.setattr(layers, "fetch_digest", fetch)
+    return asked
+
+
+def image(**variables: Any) -> ImageDefinition:
+    roles = [{"name": "early"}, {"name": "late", "vars": variables}]
+    return define(mode="chroot", software={"packages": ["jq"], "roles": roles})
+
+
+@pytest.fixture
+def run(world: PackerProject) -> Callable[..., Mapping[str, Any]]:
+    """Bake the next version with a body for Packer; what Ansible got."""
+    versions = iter(range(100))
+
+    def run_bake(body: str, *, fresh: bool = False, lock: Lock | None = None, **variables: Any) -> Mapping[str, Any]:
+        world.packer(KEEP + body)
+        world.events.clear()
+        inputs = INPUTS | {f"var:late.{name}": str(value) for name, value in variables.items()}
+        context = BakeContext(world.project, world.toolchain, None, world.events.append, fresh=fresh)
+        request = BakeRequest(image(**variables), f"1.0.{next(versions)}", inputs, "k" * 64, lock)
+        bake(request, world.base, context)
+        return dict(world.record()["software"])
+
+    return run_bake
+
+
+Run = Callable[..., Mapping[str, Any]]
+
+
+def texts(world: PackerProject) -> list[str]:
+    return [event.text for event in world.events]
+
+
+def stored(world: PackerProject) -> list[Layer]:
+    return [layer for layer, _ in LayerStore(world.project.cache / "layers", world.events.append).list_layers()]
+
+
+def test_the_first_bake_starts_from_the_base_and_keeps_layers(world: PackerProject, run: Run) -> None:
+    software = run(f"layer(0, 'packages', upgraded=True); layer(2, 'all'); {BAKE}")
+    assert software["software_start"] == {}
+    assert list(software["software_cuts"]) == ["0", "1", "2"]
+    assert world.record()["variables"]["base_disk"] == str(world.base.path)
+    assert {(layer.last, layer.upgraded, layer.image) for layer in stored(world)} == {
+        ("", True, "web"),
+        ("late", False, "web"),
+    }
+
+
+def test_the_next_bake_starts_from_the_last_layer_that_its_inputs_have(world: PackerProject, run: Run) -> None:
+    run(f"layer(0, 'packages', upgraded=True); layer(1, 'early'); layer(2, 'late'); {BAKE}", port=1)
+    software = run(
+        f"assert pathlib.Path(variables['base_disk']).read_text() == 'early'; layer(2, 'new'); {BAKE}", port=2
+    )
+    assert software["software_start"] == {"roles": 1, "upgraded": False}
+    assert list(software["software_cuts"]) == ["2"]
+    assert any(text.startswith("start from the layer after the role early, which saves ") for text in texts(world))
+
+
+def test_a_failed_bake_keeps_the_layers_that_it_made(world: PackerProject, run: Run) -> None:
+    with pytest.raises(BakeryError):
+        run("layer(1, 'early'); sys.exit(1)")
+    assert run(BAKE)["software_start"] == {"roles": 1, "upgraded": False}
+
+
+def test_a_fresh_bake_starts_from_the_base(world: PackerProject, run: Run) -> None:
+    run(f"layer(1, 'early'); {BAKE}")
+    software = run(f"layer(1, 'again'); {BAKE}", fresh=True)
+    assert software["software_start"] == {}
+    assert list(software["software_cuts"]) == ["0", "1", "2"]
+
+
+def test_the_time_that_a_layer_saves_counts_that_of_the_layer_below(world: PackerProject, run: Run) -> None:
+    run(f"layer(0, 'packages'); {BAKE}")
+    store = LayerStore(world.project.cache / "layers", world.events.append)
+    [first] = stored(world)
+    store.remove(first.key)
+    draft = world.folder / "draft"
+    draft.write_text("packages")
+    store.keep(replace(first, seconds=1000.0), draft)
+    run(f"layer(1, 'early'); {BAKE}")
+    assert max(layer.seconds for layer in stored(world)) > 1000
+
+
+@pytest.mark.parametrize(
+    ("digest", "reason"),
+    [("c" * 64, "it has changed"), (OutageError("the archive of the base does not answer"), "does not answer")],
+)
+def test_a_layer_does_not_hold_if_an_archive_changed_or_is_silent(
+    world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch, digest: str | BakeryError, reason: str
+) -> None:
+    run(f"layer(1, 'early'); {BAKE}")
+    asked = answer(monkeypatch, digest)
+    assert run(BAKE)["software_start"] == {}
+    assert asked == [ARCHIVE]
+    [note] = [text for text in texts(world) if text.startswith("no layer is used, because of the archive")]
+    assert reason in note
+
+
+@pytest.mark.parametrize("versions", ["pinned", "offline"])
+def test_the_archives_of_a_lock_are_not_asked(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch, versions: str
+) -> None:
+    """Dated archives never change, and a bake that is offline asks nobody."""
+    asked = answer(monkeypatch, "c" * 64)
+    dated = (
+        {"http://archive.example": "http://archive.example"}
+        if versions == "offline"
+        else {"a": "http://archive.example"}
+    )
+    definition = image().model_copy(update={"package_versions": versions})
+    job = replace(world.job(definition), lock=Lock(dated, {}))
+    plan = layers.plan_layers(job, INPUTS)
+    with plan.started(fresh=False) as first:
+        draft = first.drafts / f"{first.cuts[1]}.qcow2"
+        draft.write_text("early")
+        draft.with_suffix(".archives").write_text(f"{ARCHIVE} {'a' * 64}\n")
+    shutil.rmtree(first.drafts)
+    with plan.started(fresh=False) as second:
+        assert second.start
+        assert second.start.roles == 1
+    assert asked == []
+
+
+def test_an_old_layer_does_not_hold(world: PackerProject, run: Run) -> None:
+    run(f"layer(1, 'early'); {BAKE}")
+    store = LayerStore(world.project.cache / "layers", world.events.append)
+    [layer] = stored(world)
+    store.remove(layer.key)
+    draft = world.folder / "draft"
+    draft.write_text("early")
+    store.keep(replace(layer, created="2020-01-01T00:00:00+00:00"), draft)
+    assert run(BAKE)["software_start"] == {}
+
+
+def test_a_damaged_layer_is_made_again(world: PackerProject, run: Run) -> None:
+    run(f"layer(1, 'early'); {BAKE}")
+    [layer] = stored(world)
+    disk = world.project.cache / "layers" / layer.key / "disk.qcow2"
+    disk.chmod(0o644)
+    disk.write_text("something else")
+    assert run(f"layer(1, 'early'); {BAKE}")["software_start"] == {}
+    assert any("is damaged, and was removed" in text for text in texts(world))
+    assert stored(world)[0].sha256 == layer.sha256

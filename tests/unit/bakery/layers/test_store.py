@@ -1,0 +1,137 @@
+"""Layers are kept whole, found by key, and removed when they are damaged or were not used for longest."""
+
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bakery.host import files
+from bakery.host.events import Event
+from bakery.layers.store import Layer, LayerStore, SignedList
+
+LAYER = Layer(
+    key="a" * 32,
+    image="web",
+    last="nginx",
+    upgraded=True,
+    archives=(SignedList("http://archive.example/dists/stable/InRelease", "b" * 64),),
+    seconds=12.5,
+    size=5,
+    sha256="",
+    created="2026-11-30T12:00:00+00:00",
+)
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def store(tmp_path: Path, events: list[Event]) -> LayerStore:
+    return LayerStore(tmp_path / "layers", events.append)
+
+
+def keep(store: LayerStore, folder: Path, letter: str = "a", content: bytes = b"bytes", used: float = 0) -> Layer:
+    draft = folder / "draft.qcow2"
+    draft.write_bytes(content)
+    layer = replace(LAYER, key=letter * 32, sha256=files.sha256(draft))
+    store.keep(layer, draft)
+    if used:
+        os.utime(folder / "layers" / layer.key, (used, used))
+    return layer
+
+
+def test_a_kept_layer_is_found_and_taken(store: LayerStore, tmp_path: Path) -> None:
+    layer = keep(store, tmp_path)
+    assert store.find(layer.key) == layer
+    assert store.take(layer, tmp_path / "disk")
+    assert (tmp_path / "disk").read_bytes() == b"bytes"
+    assert not (tmp_path / "draft.qcow2").exists()
+
+
+def test_a_disk_that_was_taken_survives_its_layer(store: LayerStore, tmp_path: Path) -> None:
+    layer = keep(store, tmp_path)
+    store.take(layer, tmp_path / "disk")
+    store.remove(layer.key)
+    assert (tmp_path / "disk").read_bytes() == b"bytes"
+    assert store.find(layer.key) is None
+    store.remove(layer.key)  # again: no error
+
+
+@pytest.mark.parametrize("damage", [b"bytez", b"byte", b""])
+def test_a_damaged_layer_is_named_and_removed(
+    store: LayerStore, tmp_path: Path, events: list[Event], damage: bytes
+) -> None:
+    layer = keep(store, tmp_path)
+    disk = tmp_path / "layers" / layer.key / "disk.qcow2"
+    disk.chmod(0o644)
+    disk.write_bytes(damage)
+    assert not store.verify(layer)
+    assert not store.take(layer, tmp_path / "disk")
+    assert not (tmp_path / "disk").exists()
+    assert store.find(layer.key) is None
+    assert [event.text for event in events] == [
+        f"the layer {layer.key} is damaged, and was removed: its disk has another digest than when it was kept"
+    ]
+
+
+def test_a_layer_whose_disk_is_gone_is_not_taken(store: LayerStore, tmp_path: Path) -> None:
+    layer = keep(store, tmp_path)
+    (tmp_path / "layers" / layer.key / "disk.qcow2").unlink()
+    assert not store.take(layer, tmp_path / "disk")
+    assert not store.verify(layer)
+
+
+def test_a_document_of_a_newer_bakery_is_no_layer_and_is_replaced(store: LayerStore, tmp_path: Path) -> None:
+    layer = keep(store, tmp_path)
+    document = tmp_path / "layers" / layer.key / "layer.json"
+    document.write_text(document.read_text().replace("bakery/layer/1", "bakery/layer/2"))
+    assert store.find(layer.key) is None
+    newer = keep(store, tmp_path, content=b"newer")
+    assert store.find(layer.key) == newer
+
+
+def test_the_first_of_two_equal_layers_stays(store: LayerStore, tmp_path: Path) -> None:
+    first = keep(store, tmp_path)
+    keep(store, tmp_path, content=b"other")
+    assert store.find(first.key) == first
+    assert store.verify(first)
+
+
+def test_the_layers_that_were_used_last_stay_within_the_limit(store: LayerStore, tmp_path: Path) -> None:
+    old, middle, new = (
+        keep(store, tmp_path, letter, used=time) for letter, time in (("a", 100), ("b", 200), ("c", 300))
+    )
+    assert [layer for layer, _ in store.list_layers()] == [new, middle, old]
+    assert store.take(old, tmp_path / "disk")  # which is a use
+    assert [layer.key for layer in store.collect(2 * old.size)] == [middle.key]
+    assert {layer.key for layer, _ in store.list_layers()} == {old.key, new.key}
+
+
+def test_a_second_bake_waits_for_the_layer_that_the_first_makes(
+    store: LayerStore, tmp_path: Path, events: list[Event]
+) -> None:
+    waiting = threading.Event()
+
+    def hear(event: Event) -> None:
+        events.append(event)
+        waiting.set()
+
+    other = LayerStore(tmp_path / "layers", hear)
+    seen: list[Layer | None] = []
+
+    def second() -> None:
+        with other.exclusive(LAYER.key, "app 1.0.0"):
+            seen.append(other.find(LAYER.key))
+
+    with store.exclusive(LAYER.key, "web 1.0.0"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waiting.wait(20)
+        layer = keep(store, tmp_path)
+    thread.join(20)
+    assert seen == [layer]
+    assert [event.text for event in events] == ["waiting for another bake that makes the same layer"]
