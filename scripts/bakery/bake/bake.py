@@ -67,7 +67,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             _require_space(job)
             commit = note_commit(job)
             values = {name: secret.value for name, secret in secrets.items()}
-            with plan_layers(job, request.inputs).started(fresh=context.fresh) as started:
+            with plan_layers(job, request.inputs, values.values()).started(fresh=context.fresh) as started:
                 staging, disk, seconds = _make_locked_disk(started, vault, values)
             disk_image.require_unchanged(base)
             refuse_changed(definition, vault, secrets)

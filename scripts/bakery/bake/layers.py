@@ -1,8 +1,8 @@
 """Starts a bake from the last layer that still holds, and keeps the layers that it made."""
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,22 +12,32 @@ from bakery.clouds.job import Job, Start
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event
-from bakery.host.parallel import run_parallel
+from bakery.host.parallel import Outcome, run_parallel
+from bakery.host.secret_search import searchable
 from bakery.layers.releases import fetch_digest
 from bakery.layers.store import Layer, LayerStore, SignedList
+from bakery.machine import disk_image, secret_search
+from bakery.signing import Duty, open_keyring
+from bakery.signing.documents import make_statement
+from bakery.signing.statement import Statement
 
 # After so long a layer is made again, since roles may fetch what no key knows of.
 OLDEST_SECONDS = 7 * 86400.0
+DUTY: Duty = "bake-private"  # of the jobs whose layers are trusted
 ARCHIVE_JOBS = 8  # archives that are asked at once; an image has three or four
 
 
 @dataclass(frozen=True)
 class Layers:
-    """The layers of one bake. `cuts` are the places where it may keep one, in their order."""
+    """The layers of one bake. `cuts` are the places where it may keep one, in their order.
+
+    `secrets` are the values that must not be on a layer.
+    """
 
     store: LayerStore
     job: Job
     cuts: tuple[Cut, ...]
+    secrets: tuple[str, ...]
 
     @contextmanager
     def started(self, *, fresh: bool) -> Iterator[Job]:
@@ -37,88 +47,128 @@ class Layers:
         kept even if it fails: the next bake goes on from there.
         """
         self.job.drafts.mkdir()
-        missing = next((cut for cut in self.cuts if self.store.find(cut.key) is None), None)
-        if missing is None or fresh:
-            with self._kept(self._choose(fresh)) as job:
-                yield job
-        else:
-            with self.store.exclusive(missing.key, self.job.subject), self._kept(self._choose(fresh)) as job:
-                yield job
+        start = self._choose(fresh)
+        missing = next((cut.key for cut in self.cuts if cut.roles > start.roles), None)
+        with self.store.exclusive(missing, self.job.subject) if missing else nullcontext(False) as waited:
+            if waited:  # for a bake that made the missing layer
+                start = self._choose(fresh)
+            began = time.time()
+            try:
+                yield self._start_job(start)
+            finally:
+                for cut in self.cuts:
+                    draft = self.job.drafts / f"{cut.key}.qcow2"
+                    if draft.exists():
+                        seconds = draft.stat().st_mtime - began + (start.layer.seconds if start.layer else 0)
+                        self._keep(cut, draft, seconds)
 
-    def _choose(self, fresh: bool) -> tuple[Job, Layer | None]:
-        cuts = {cut.roles: cut.key for cut in self.cuts}
+    def _start_job(self, start: "_Place") -> Job:
+        later = {cut.roles: cut.key for cut in self.cuts if cut.roles > start.roles}
+        if start.layer is None:
+            return replace(self.job, cuts=later)
+        after = f"after the role {start.layer.last}" if start.layer.last else "with updates and packages"
+        self.job.progress(f"start from the layer {after}, which saves {start.layer.seconds:.0f} s")
+        return replace(self.job, cuts=later, start=Start(self._disk, start.roles, start.layer.upgraded))
+
+    @property
+    def _disk(self) -> Path:
+        return self.job.scratch / "layer.qcow2"
+
+    def _choose(self, fresh: bool) -> "_Place":
+        self._disk.unlink(missing_ok=True)
+        archives = _Archives(self.job)
         for cut in () if fresh else reversed(self.cuts):
             layer = self.store.find(cut.key)
-            disk = self.job.scratch / "layer.qcow2"
-            if layer and self._holds(layer) and self.store.take(layer, disk):
-                after = f"after the role {layer.last}" if layer.last else "with updates and packages"
-                self.job.progress(f"start from the layer {after}, which saves {layer.seconds:.0f} s")
-                later = {roles: key for roles, key in cuts.items() if roles > cut.roles}
-                return replace(self.job, start=Start(disk, cut.roles, layer.upgraded), cuts=later), layer
-        return replace(self.job, cuts=cuts), None
+            if layer and self._holds(layer, archives) and self.store.take(layer, self._disk):
+                return _Place(cut.roles, layer)
+        return _Place()
 
-    def _holds(self, layer: Layer) -> bool:
+    def _holds(self, layer: Layer, archives: "_Archives") -> bool:
         """Whether a bake from nothing would make a layer again: it is not old, and no archive has changed."""
-        age = time.time() - datetime.fromisoformat(layer.created).timestamp()
-        if age > OLDEST_SECONDS:
+        if time.time() - datetime.fromisoformat(layer.created).timestamp() > OLDEST_SECONDS:
             return False
-        asked = [] if self.job.definition.package_versions == "offline" else self._list_undated(layer)
-        outcomes = run_parallel([archive.url for archive in asked], fetch_digest, ARCHIVE_JOBS)
-        for archive, outcome in zip(asked, outcomes, strict=True):
-            if outcome.result != archive.sha256:
-                reason = outcome.error.message if outcome.error else "it has changed"
-                self._note(f"no layer is used, because of the archive {archive.url}: {reason}")
-                return False
-        return True
+        return self._is_signed(layer) and archives.are_as_before(layer.archives)
 
-    def _list_undated(self, layer: Layer) -> list[SignedList]:
-        """The lists of a layer that can change: those of dated archives never do."""
-        dated = tuple(self.job.lock.dated.values()) if self.job.lock else ()
-        return [archive for archive in layer.archives if not archive.url.startswith(dated)]
-
-    @contextmanager
-    def _kept(self, start: tuple[Job, Layer | None]) -> Iterator[Job]:
-        job, layer = start
-        began = time.time()
+    def _is_signed(self, layer: Layer) -> bool:
+        """Whether a job that may bake disks made a layer: it may come from a cache that others write to."""
+        where = f"{self.store.folder / layer.key}"
         try:
-            yield job
-        finally:
-            for cut in self.cuts:
-                with suppress(FileNotFoundError):
-                    self._keep(cut, began, layer.seconds if layer else 0.0)
+            signed = open_keyring(self.job.project).verify(self.store.envelope(layer), DUTY, where)
+        except BakeryError as error:
+            self._note(f"the layer {layer.key} is not used: {error.message}")
+            return False
+        return signed == _describe(layer)
 
-    def _keep(self, cut: Cut, began: float, before: float) -> None:
-        """Move the layer of a place from the bake's drafts to the store; FileNotFoundError if it made none."""
-        draft = self.job.drafts / f"{cut.key}.qcow2"
-        seconds = before + draft.stat().st_mtime - began
+    def _keep(self, cut: Cut, draft: Path, seconds: float) -> None:
+        """Move the layer of a place from the bake's drafts to the store."""
         try:
-            archives = tuple(read_archives(draft.with_suffix(".archives")))
+            if self.secrets and self._has_secret(draft):
+                self._note(f"no layer is kept after the role {cut.last}: a secret is on the disk")
+                return
             layer = Layer(
                 key=cut.key,
                 image=self.job.definition.name,
                 last=cut.last,
                 upgraded=draft.with_suffix(".upgraded").exists(),
-                archives=archives,
+                archives=tuple(read_archives(draft.with_suffix(".archives"))),
                 seconds=round(seconds, 1),
                 size=files.find_used_space(draft),
                 sha256=files.sha256(draft),
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
             )
-            self.store.keep(layer, draft)
+            self.store.keep(layer, draft, open_keyring(self.job.project).sign(_describe(layer), DUTY))
         except BakeryError as error:
             self._note(f"a layer cannot be kept: {error.message}")
+
+    def _has_secret(self, draft: Path) -> bool:
+        with disk_image.as_raw(draft) as raw:
+            return not all(check.passed for check in secret_search.search(raw, searchable(self.secrets)))
 
     def _note(self, text: str) -> None:
         self.job.report(Event("note", "bake", self.job.subject, text))
 
 
-def plan_layers(job: Job, inputs: Mapping[str, str]) -> Layers:
-    """The layers of a bake whose inputs are known."""
+@dataclass(frozen=True)
+class _Place:
+    """The place that a bake starts from: a layer with so many roles, or the base, with -1."""
+
+    roles: int = -1
+    layer: Layer | None = None
+
+
+class _Archives:
+    """The signed lists of package archives as they are now; each is asked for once."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._answers: dict[str, Outcome[str]] = {}
+
+    def are_as_before(self, lists: tuple[SignedList, ...]) -> bool:
+        """Whether each list is the one of before; a note names the first that is not."""
+        asked = [] if self._job.definition.package_versions == "offline" else self._list_undated(lists)
+        new = [archive.url for archive in asked if archive.url not in self._answers]
+        self._answers |= {outcome.name: outcome for outcome in run_parallel(new, fetch_digest, ARCHIVE_JOBS)}
+        changed = [archive for archive in asked if self._answers[archive.url].result != archive.sha256]
+        for archive in changed[:1]:
+            error = self._answers[archive.url].error
+            reason = error.message if error else "it has changed"
+            text = f"a layer is not used, because of the archive {archive.url}: {reason}"
+            self._job.report(Event("note", "bake", self._job.subject, text))
+        return not changed
+
+    def _list_undated(self, lists: tuple[SignedList, ...]) -> list[SignedList]:
+        """The lists that can change: those of dated archives never do."""
+        dated = tuple(self._job.lock.dated.values()) if self._job.lock else ()
+        return [archive for archive in lists if not archive.url.startswith(dated)]
+
+
+def plan_layers(job: Job, inputs: Mapping[str, str], secrets: Iterable[str]) -> Layers:
+    """The layers of a bake whose inputs are known; `secrets` are values that must not be on one."""
     assert job.base
     cuts: tuple[Cut, ...] = ()
     if job.definition.mode == "chroot":
         cuts = list_cuts(job.definition, inputs, job.base.sha256, job.project.resources)
-    return Layers(LayerStore(job.project.cache / "layers", job.report), job, cuts)
+    return Layers(LayerStore(job.project.cache / "layers", job.report), job, cuts, tuple(secrets))
 
 
 def read_archives(path: Path) -> Iterator[SignedList]:
@@ -126,3 +176,7 @@ def read_archives(path: Path) -> Iterator[SignedList]:
     for line in path.read_text().splitlines():
         url, digest = line.rsplit(maxsplit=1)
         yield SignedList(url, digest)
+
+
+def _describe(layer: Layer) -> Statement:
+    return make_statement(layer, f"layer {layer.key}", layer.sha256)

@@ -4,7 +4,6 @@ A layer is one file without a backing file. None depends on another, so any may 
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from bakery.model.documents import Strict, Time
 
 LIMIT = 20 << 30  # bytes of all layers together: about 25 of a Debian server
 WAIT_SECONDS = 4 * 3600.0  # for another bake that makes the same layer: as long as a bake may take
-DISK, DOCUMENT = "disk.qcow2", "layer.json"
+DISK, DOCUMENT, ENVELOPE = "disk.qcow2", "layer.json", "layer.dsse.json"
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,13 @@ class LayerStore:
         """The document of a layer, whose disk may be damaged; None without one."""
         return documents.find_valid(Layer, self.folder / key / DOCUMENT)
 
+    def envelope(self, layer: Layer) -> bytes:
+        """The signature of a layer's document; empty if it is gone."""
+        try:
+            return (self.folder / layer.key / ENVELOPE).read_bytes()
+        except FileNotFoundError:
+            return b""
+
     def take(self, layer: Layer, disk: Path) -> bool:
         """Give a layer's disk a second name, which stays if the layer is removed; False if it is gone or damaged.
 
@@ -89,19 +95,23 @@ class LayerStore:
         self.remove(layer.key)
         return False
 
-    def keep(self, layer: Layer, draft: Path) -> None:
-        """Move a disk to the store, unless it has the layer; then remove what was not used for longest above LIMIT."""
+    def keep(self, layer: Layer, draft: Path, envelope: bytes) -> None:
+        """Move a disk to the store, in place of an older one with its key; `envelope` signs the document.
+
+        Then remove what was not used for longest above LIMIT.
+        """
         entry = self.folder / layer.key
         with files.scratch(self.folder, "layer") as scratch:
             folder = scratch / "entry"
             folder.mkdir()
             draft.chmod(0o444)
             draft.rename(folder / DISK)
+            files.write_atomic(folder / ENVELOPE, envelope)
             documents.save(layer, folder / DOCUMENT)
-            if not documents.find_valid(Layer, entry / DOCUMENT):
-                shutil.rmtree(entry, ignore_errors=True)
-                with suppress(OSError):  # another bake kept the same layer in this moment
-                    folder.rename(entry)
+            with suppress(FileNotFoundError):
+                entry.rename(scratch / "older")
+            with suppress(OSError):  # another bake kept the same layer in this moment
+                folder.rename(entry)
         self.collect(LIMIT)
 
     def collect(self, limit: int) -> list[Layer]:
@@ -123,16 +133,18 @@ class LayerStore:
                 return
 
     @contextmanager
-    def exclusive(self, key: str, subject: str) -> Iterator[None]:
-        """Hold the lock of a layer that a bake is going to make: another bake that needs it waits, and takes it."""
-        note = Event("note", "bake", subject, "waiting for another bake that makes the same layer")
-        with files.exclusive(
-            self.folder / f"{key}.lock",
-            "another bake is making the same layer",
-            WAIT_SECONDS,
-            lambda: self._report(note),
-        ):
-            yield
+    def exclusive(self, key: str, subject: str) -> Iterator[bool]:
+        """Hold the lock of a layer that a bake is going to make; True if another bake had it until now."""
+        waited = []
+
+        def note_wait() -> None:
+            text = "waiting for another bake that makes the same layer"
+            waited.append(text)
+            self._report(Event("note", "bake", subject, text))
+
+        lock = self.folder / f"{key}.lock"
+        with files.exclusive(lock, "another bake is making the same layer", WAIT_SECONDS, note_wait):
+            yield bool(waited)
 
     def verify(self, layer: Layer) -> bool:
         """Whether the disk of a layer has the bytes that were kept."""

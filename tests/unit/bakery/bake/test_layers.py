@@ -1,7 +1,7 @@
 """A bake starts from the last layer that still holds, and keeps those that it made, even if it fails."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,13 @@ from bakery.bake import bake, layers
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host.errors import BakeryError, OutageError
 from bakery.layers.store import Layer, LayerStore
+from bakery.machine import secret_search
+from bakery.model import documents
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Check
 from bakery.model.lock import Lock
+from bakery.signing import open_keyring
+from bakery.signing.documents import make_statement
 from doubles.packer import PackerProject, define, make_world
 
 INPUTS = {"engine": "1"}
@@ -89,6 +94,15 @@ def stored(world: PackerProject) -> list[Layer]:
     return [layer for layer, _ in LayerStore(world.project.cache / "layers", world.events.append).list_layers()]
 
 
+def change(world: PackerProject, layer: Layer, **fields: Any) -> None:
+    """Give a layer's document other fields, and sign it."""
+    changed = replace(layer, **fields)
+    statement = make_statement(changed, f"layer {layer.key}", layer.sha256)
+    entry = world.project.cache / "layers" / layer.key
+    (entry / "layer.dsse.json").write_bytes(open_keyring(world.project).sign(statement, "bake-private"))
+    documents.save(changed, entry / "layer.json")
+
+
 def test_the_first_bake_starts_from_the_base_and_keeps_layers(world: PackerProject, run: Run) -> None:
     software = run(f"layer(0, 'packages', upgraded=True); layer(2, 'all'); {BAKE}")
     assert software["software_start"] == {}
@@ -125,12 +139,8 @@ def test_a_fresh_bake_starts_from_the_base(world: PackerProject, run: Run) -> No
 
 def test_the_time_that_a_layer_saves_counts_that_of_the_layer_below(world: PackerProject, run: Run) -> None:
     run(f"layer(0, 'packages'); {BAKE}")
-    store = LayerStore(world.project.cache / "layers", world.events.append)
     [first] = stored(world)
-    store.remove(first.key)
-    draft = world.folder / "draft"
-    draft.write_text("packages")
-    store.keep(replace(first, seconds=1000.0), draft)
+    change(world, first, seconds=1000.0)
     run(f"layer(1, 'early'); {BAKE}")
     assert max(layer.seconds for layer in stored(world)) > 1000
 
@@ -146,7 +156,7 @@ def test_a_layer_does_not_hold_if_an_archive_changed_or_is_silent(
     asked = answer(monkeypatch, digest)
     assert run(BAKE)["software_start"] == {}
     assert asked == [ARCHIVE]
-    [note] = [text for text in texts(world) if text.startswith("no layer is used, because of the archive")]
+    [note] = [text for text in texts(world) if text.startswith("a layer is not used, because of the archive")]
     assert reason in note
 
 
@@ -163,7 +173,7 @@ def test_the_archives_of_a_lock_are_not_asked(
     )
     definition = image().model_copy(update={"package_versions": versions})
     job = replace(world.job(definition), lock=Lock(dated, {}))
-    plan = layers.plan_layers(job, INPUTS)
+    plan = layers.plan_layers(job, INPUTS, ())
     with plan.started(fresh=False) as first:
         draft = first.drafts / f"{first.cuts[1]}.qcow2"
         draft.write_text("early")
@@ -177,13 +187,46 @@ def test_the_archives_of_a_lock_are_not_asked(
 
 def test_an_old_layer_does_not_hold(world: PackerProject, run: Run) -> None:
     run(f"layer(1, 'early'); {BAKE}")
-    store = LayerStore(world.project.cache / "layers", world.events.append)
     [layer] = stored(world)
-    store.remove(layer.key)
-    draft = world.folder / "draft"
-    draft.write_text("early")
-    store.keep(replace(layer, created="2020-01-01T00:00:00+00:00"), draft)
+    change(world, layer, created="2020-01-01T00:00:00+00:00")
     assert run(BAKE)["software_start"] == {}
+
+
+def test_a_layer_that_holds_no_more_is_replaced(
+    world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(f"layer(1, 'early'); {BAKE}")
+    answer(monkeypatch, "c" * 64)
+    run(f"layer(1, 'newer'); {BAKE}")
+    [layer] = stored(world)
+    assert (world.project.cache / "layers" / layer.key / "disk.qcow2").read_text() == "newer"
+
+
+def test_a_layer_of_a_stranger_is_not_used(world: PackerProject, run: Run) -> None:
+    run(f"layer(1, 'early'); {BAKE}")
+    [layer] = stored(world)
+    envelope = world.project.cache / "layers" / layer.key / "layer.dsse.json"
+    signed = envelope.read_bytes()
+    envelope.write_bytes(b"{}")
+    assert run(BAKE)["software_start"] == {}
+    assert any(text.startswith(f"the layer {layer.key} is not used: ") for text in texts(world))
+    envelope.write_bytes(signed)
+    assert run(BAKE)["software_start"]
+
+
+def test_a_layer_whose_document_was_changed_is_not_used(world: PackerProject, run: Run) -> None:
+    run(f"layer(1, 'early'); {BAKE}")
+    [layer] = stored(world)
+    document = world.project.cache / "layers" / layer.key / "layer.json"
+    document.write_text(document.read_text().replace('"upgraded": false', '"upgraded": true'))
+    assert run(BAKE)["software_start"] == {}
+
+
+def test_each_archive_is_asked_once(world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(f"layer(0, 'packages'); layer(1, 'early'); layer(2, 'late'); {BAKE}")
+    asked = answer(monkeypatch, "c" * 64)
+    run(BAKE)
+    assert asked == [ARCHIVE]
 
 
 def test_a_damaged_layer_is_made_again(world: PackerProject, run: Run) -> None:
@@ -195,3 +238,23 @@ def test_a_damaged_layer_is_made_again(world: PackerProject, run: Run) -> None:
     assert run(f"layer(1, 'early'); {BAKE}")["software_start"] == {}
     assert any("is damaged, and was removed" in text for text in texts(world))
     assert stored(world)[0].sha256 == layer.sha256
+
+
+def test_a_layer_with_a_secret_is_not_kept(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No role in it mentions one, but an unsealed disk is searched nevertheless."""
+    searched: list[str] = []
+
+    def search(raw: Path, values: Iterable[str]) -> list[Check]:
+        searched.append(raw.read_text())
+        return [Check("no secret on the disk", "hunter2" not in raw.read_text())]
+
+    monkeypatch.setattr(secret_search, "search", search)
+    plan = layers.plan_layers(world.job(image()), INPUTS, ["hunter2-and-more"])
+    with plan.started(fresh=True) as job:
+        for roles, content in ((0, "packages"), (1, "hunter2")):
+            draft = job.drafts / f"{job.cuts[roles]}.qcow2"
+            draft.write_text(content)
+            draft.with_suffix(".archives").touch()
+    assert searched == ["packages", "hunter2"]
+    assert [layer.last for layer in stored(world)] == [""]
+    assert texts(world)[-1] == "no layer is kept after the role early: a secret is on the disk"

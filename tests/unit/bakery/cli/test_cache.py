@@ -25,7 +25,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LayerStore:
         layer = Layer(
             letter * 32, "web", last, False, (), 61.4, 3 << 20, files.sha256(draft), "2026-11-30T12:00:00+00:00"
         )
-        made.keep(layer, draft)
+        made.keep(layer, draft, b"")
     return made
 
 

@@ -38,7 +38,7 @@ def keep(store: LayerStore, folder: Path, letter: str = "a", content: bytes = b"
     draft = folder / "draft.qcow2"
     draft.write_bytes(content)
     layer = replace(LAYER, key=letter * 32, sha256=files.sha256(draft))
-    store.keep(layer, draft)
+    store.keep(layer, draft, b"envelope")
     if used:
         os.utime(folder / "layers" / layer.key, (used, used))
     return layer
@@ -94,11 +94,19 @@ def test_a_document_of_a_newer_bakery_is_no_layer_and_is_replaced(store: LayerSt
     assert store.find(layer.key) == newer
 
 
-def test_the_first_of_two_equal_layers_stays(store: LayerStore, tmp_path: Path) -> None:
-    first = keep(store, tmp_path)
-    keep(store, tmp_path, content=b"other")
-    assert store.find(first.key) == first
-    assert store.verify(first)
+def test_a_newer_layer_replaces_the_one_with_its_key(store: LayerStore, tmp_path: Path) -> None:
+    older = keep(store, tmp_path)
+    newer = keep(store, tmp_path, content=b"newer")
+    assert store.find(older.key) == newer
+    assert store.verify(newer)
+    assert sorted(path.name for path in (tmp_path / "layers").iterdir()) == [newer.key]
+
+
+def test_the_envelope_is_kept(store: LayerStore, tmp_path: Path) -> None:
+    layer = keep(store, tmp_path)
+    assert store.envelope(layer) == b"envelope"
+    store.remove(layer.key)
+    assert store.envelope(layer) == b""
 
 
 def test_the_layers_that_were_used_last_stay_within_the_limit(store: LayerStore, tmp_path: Path) -> None:
@@ -124,10 +132,12 @@ def test_a_second_bake_waits_for_the_layer_that_the_first_makes(
     seen: list[Layer | None] = []
 
     def second() -> None:
-        with other.exclusive(LAYER.key, "app 1.0.0"):
+        with other.exclusive(LAYER.key, "app 1.0.0") as waited:
             seen.append(other.find(LAYER.key))
+            assert waited
 
-    with store.exclusive(LAYER.key, "web 1.0.0"):
+    with store.exclusive(LAYER.key, "web 1.0.0") as waited:
+        assert not waited
         thread = threading.Thread(target=second)
         thread.start()
         assert waiting.wait(20)
