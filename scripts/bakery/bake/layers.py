@@ -1,5 +1,6 @@
 """Starts a bake from the last layer that still holds, and keeps the layers that it made."""
 
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -46,21 +47,32 @@ class Layers:
         Until the block ends, other bakes that would make the next layer wait for it. The layers that the block made are
         kept even if it fails: the next bake goes on from there.
         """
-        self.job.drafts.mkdir()
+        self._keep_drafts(of_killed_run=True)
         start = self._choose(fresh)
         missing = next((cut.key for cut in self.cuts if cut.roles > start.roles), None)
         with self.store.exclusive(missing, self.job.subject) if missing else nullcontext(False) as waited:
             if waited:  # for a bake that made the missing layer
                 start = self._choose(fresh)
-            began = time.time()
+            files.write_atomic(self._began, str(start.layer.seconds if start.layer else 0).encode())
             try:
                 yield self._start_job(start)
             finally:
-                for cut in self.cuts:
-                    draft = self.job.drafts / f"{cut.key}.qcow2"
-                    if draft.exists():
-                        seconds = draft.stat().st_mtime - began + (start.layer.seconds if start.layer else 0)
-                        self._keep(cut, draft, seconds)
+                self._keep_drafts(of_killed_run=False)
+
+    @property
+    def _began(self) -> Path:
+        """A file of the time when the bake began; in it are the seconds of the layer that it started from."""
+        return self.job.drafts / "began"
+
+    def _keep_drafts(self, *, of_killed_run: bool) -> None:
+        """Move the layers that a bake made to the store. With secrets, nobody knows those of a killed run."""
+        if self._began.exists() and not (of_killed_run and self.secrets):
+            for cut in self.cuts:
+                draft = self.job.drafts / f"{cut.key}.qcow2"
+                if draft.exists():
+                    worked = draft.stat().st_mtime - self._began.stat().st_mtime
+                    self._keep(cut, draft, worked + float(self._began.read_text()))
+        shutil.rmtree(self.job.drafts, ignore_errors=True)
 
     def _start_job(self, start: "_Place") -> Job:
         later = {cut.roles: cut.key for cut in self.cuts if cut.roles > start.roles}

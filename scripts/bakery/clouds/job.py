@@ -94,8 +94,8 @@ class Job:
 
     @property
     def drafts(self) -> Path:
-        """The folder of the layers that this bake made."""
-        return self.scratch / "layers"
+        """The folder of the layers that this bake made; it outlives a killed run, and only one run bakes an image."""
+        return self.project.cache / "layer-drafts" / self.definition.name
 
     @property
     def output(self) -> Path:

@@ -130,6 +130,33 @@ def test_a_failed_bake_keeps_the_layers_that_it_made(world: PackerProject, run: 
     assert run(BAKE)["software_start"] == {"roles": 1, "upgraded": False}
 
 
+def leave_drafts(world: PackerProject, definition: ImageDefinition) -> None:
+    """Leave what a bake had when it was killed: a layer, and a part of the next one."""
+    first = layers.plan_layers(world.job(definition), INPUTS, ())
+    with pytest.raises(ZeroDivisionError), first.started(fresh=False) as job:
+        draft = job.drafts / f"{job.cuts[1]}.qcow2"
+        shutil.copytree(job.drafts, world.folder / "drafts")
+        raise ZeroDivisionError
+    shutil.copytree(world.folder / "drafts", job.drafts)
+    draft.write_text("early")
+    draft.with_suffix(".archives").touch()
+    draft.with_name(f"{job.cuts[2]}.part").write_text("half")
+
+
+def test_the_next_bake_goes_on_behind_the_layers_of_a_killed_one(world: PackerProject) -> None:
+    leave_drafts(world, image())
+    with layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job:
+        assert job.start
+        assert job.start.roles == 1
+        assert [path.name for path in job.drafts.iterdir()] == ["began"]
+
+
+def test_the_layers_of_a_killed_bake_with_secrets_are_removed(world: PackerProject) -> None:
+    leave_drafts(world, image())
+    with layers.plan_layers(world.job(image()), INPUTS, ["hunter2"]).started(fresh=False) as job:
+        assert job.start is None
+
+
 def test_a_fresh_bake_starts_from_the_base(world: PackerProject, run: Run) -> None:
     run(f"layer(1, 'early'); {BAKE}")
     software = run(f"layer(1, 'again'); {BAKE}", fresh=True)
@@ -178,7 +205,6 @@ def test_the_archives_of_a_lock_are_not_asked(
         draft = first.drafts / f"{first.cuts[1]}.qcow2"
         draft.write_text("early")
         draft.with_suffix(".archives").write_text(f"{ARCHIVE} {'a' * 64}\n")
-    shutil.rmtree(first.drafts)
     with plan.started(fresh=False) as second:
         assert second.start
         assert second.start.roles == 1
