@@ -12,6 +12,7 @@ from bakery.cli import reportfile
 from bakery.cli.completion import DEFAULT_ARCH, complete_channels, complete_images, complete_versions
 from bakery.clouds import BUILDERS, CLOUDS
 from bakery.engine import channels, updates
+from bakery.host import parallel
 from bakery.host.errors import UsageError
 
 # Choices of options. mypy cannot know members that are not written out.
@@ -59,7 +60,17 @@ Workspace = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as a JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show failures only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show everything that happens.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, envvar="BAKERY_JOBS", help="Images to work on in parallel.")]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        envvar="BAKERY_JOBS",
+        show_default="one for two cores and 3 GiB",
+        help="Images to work on in parallel.",
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", help="The reason, which the channel's history keeps.")]
 Version = Annotated[
     str,
@@ -107,4 +118,5 @@ CATALOG = ""  # the workspace's own
 ARCH = DEFAULT_ARCH
 ALL = TargetName("all")
 MAX_AGE = int(updates.MAX_AGE / timedelta(hours=1))
-JOBS = 1  # a bake uses two cores by itself
+# A bake keeps two cores busy, and a guest has 2 GiB. More emulated guests than pairs of cores reach no end sooner.
+JOBS = parallel.count_jobs(cores=2, memory=3 << 30)

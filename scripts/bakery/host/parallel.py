@@ -1,11 +1,13 @@
 """Work on several images in parallel, and report all failures at the end."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bakery.host import process
@@ -43,6 +45,13 @@ def run_parallel(names: Sequence[str], work: Callable[[str], Result], jobs: int)
     with threads(jobs) as submit:
         running = [submit(partial(attempt, name)) for name in names]
         return [future.result() for future in running]
+
+
+def count_jobs(cores: int, memory: int) -> int:
+    """The number of jobs at once, at least one, if each takes so many cores and so many bytes of free memory."""
+    lines = Path("/proc/meminfo").read_text().splitlines()  # in KiB; proc_meminfo(5)
+    free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    return max(1, min(len(os.sched_getaffinity(0)) // cores, free // memory))
 
 
 Submit = Callable[[Callable[[], Any]], Future[Any]]

@@ -1,5 +1,6 @@
 """Several images side by side."""
 
+import os
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -164,3 +165,14 @@ def test_a_failure_lets_the_children_of_others_end() -> None:
         raise BakeryError("broken")
     thread.join()
     assert finished == [0]
+
+
+@pytest.mark.parametrize(
+    ("cores", "gib", "jobs"), [(1, 24, 1), (2, 24, 1), (3, 24, 1), (8, 24, 4), (8, 7, 2), (8, 1, 1), (64, 300, 32)]
+)
+def test_as_many_jobs_as_cores_and_memory_allow(
+    monkeypatch: pytest.MonkeyPatch, cores: int, gib: int, jobs: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(Path, "read_text", lambda _: f"MemTotal: 1 kB\nMemAvailable: {gib << 20} kB\n")
+    assert parallel.count_jobs(cores=2, memory=3 << 30) == jobs
