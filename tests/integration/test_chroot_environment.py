@@ -61,7 +61,6 @@ def run_in_image(folder: Path, **environment: str) -> dict[str, str]:
         "OUTPUT": folder / "output",
         "PID_FILE": folder / "holder.pid",
         "FOLDER": TEMPLATE,
-        "LAYERS": folder,
         "ANSIBLE_PLAYBOOK": Path(sys.executable).with_name("ansible-playbook"),
         "ANSIBLE_HOME": folder / "ansible",
         "PLAYBOOK": folder / "play.yml",

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bakery.bake import bake
+from bakery.bake import bake, variables
 from bakery.bake.request import BakeContext, BakeRequest
-from bakery.clouds.local import builder
 from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
 from bakery.host.errors import BakeryError
@@ -63,9 +62,11 @@ class Bakery:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
 
-    def bake(self, version: str, variables: Mapping[str, str], *, fresh: bool = False) -> Artifact:
+    def bake(
+        self, version: str, variables: Mapping[str, str], *, fresh: bool = False, mode: str = "chroot"
+    ) -> Artifact:
         roles = [{"name": "early"}, {"name": "late", "vars": variables}]
-        image = define(os="debian-13", mode="chroot", updates="none", software={"packages": ["tree"], "roles": roles})
+        image = define(os="debian-13", mode=mode, updates="none", software={"packages": ["tree"], "roles": roles})
         toolchain = toolbox.toolchain(self.project)
         inputs = Fingerprints(self.project, toolchain.versions, {}).inputs(image, Path("web.yaml"), self.base.sha256)
         self.events.clear()
@@ -87,7 +88,7 @@ class Bakery:
 @pytest.fixture
 def bakery(tmp_path: Path, base_disk: BaseDisk, monkeypatch: pytest.MonkeyPatch) -> Bakery:
     """Every step is worth a layer."""
-    monkeypatch.setattr(builder, "LAYER_SECONDS", 0)
+    monkeypatch.setattr(variables, "LAYER_SECONDS", {"chroot": 0, "vm": 0})
     root = tmp_path / "project"
     made = Bakery(Project(root, root / "packer" / "images", tmp_path / "workspace", SHIPPED), base_disk)
     made.role("early")
@@ -153,3 +154,16 @@ def test_a_damaged_layer_is_named_and_the_bake_starts_before_it(bakery: Bakery) 
     assert bakery.start == "with updates and packages"
     assert any(f"the layer {layer.key} is damaged" in event.text for event in bakery.events)
     assert read(artifact, "/etc/late", "/etc/roles") == {"/etc/late": "two\n", "/etc/roles": "early\nlate\n"}
+
+
+def test_a_guest_starts_from_the_layer_that_another_one_left(bakery: Bakery) -> None:
+    """The layer is the disk of a running guest, copied between two roles."""
+    bakery.bake("1.0.0", {"late_text": "one"}, mode="vm")
+    assert {layer.last for layer in bakery.layers} == {"", "early", "late"}
+    artifact = bakery.bake("1.0.1", {"late_text": "two"}, mode="vm")
+    assert bakery.start == "after the role early"
+    assert read(artifact, "/etc/late", "/etc/roles", "/etc/handled") == {
+        "/etc/late": "two\n",
+        "/etc/roles": "early\nlate\n",
+        "/etc/handled": "early\nlate\n",
+    }

@@ -4,7 +4,7 @@
 # The script runs in its own namespaces. When it ends, however it ends, the kernel stops the processes in the chroot,
 # removes the mounts and frees the loop device. Nothing needs a clean-up by hand.
 set -eu
-# shellcheck source=packer/templates/chroot/esp.sh
+# shellcheck disable=SC1091 # it is checked by itself
 . "$FOLDER/esp.sh"
 
 if [ "$$" -ne 1 ]; then # not yet the first process of its own namespace
@@ -88,7 +88,6 @@ detach() {
 
 attach
 populate
-: >"$LAYERS/since"
 "$ANSIBLE_PLAYBOOK" --inventory image, --connection community.general.chroot \
     --extra-vars "ansible_host=$root ansible_chroot_exe=$FOLDER/clean-chroot.sh in_chroot=true" \
     --extra-vars "keep_layer=$FOLDER/keep-layer.sh" \

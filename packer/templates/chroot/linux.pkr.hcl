@@ -18,8 +18,6 @@ build {
       "OUTPUT=${var.output_folder}",
       "PID_FILE=${var.pid_file}",
       "FOLDER=${abspath(path.root)}",
-      "LAYERS=${var.layers_folder}",
-      "LAYER_SECONDS=${var.layer_seconds}",
       "ANSIBLE_PLAYBOOK=${var.ansible_playbook}",
       "ANSIBLE_CONFIG=${var.ansible_folder}/ansible.cfg",
       "PLAYBOOK=${var.ansible_folder}/bake.yml",

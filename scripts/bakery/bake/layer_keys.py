@@ -31,9 +31,10 @@ def list_cuts(
 ) -> tuple[Cut, ...]:
     """The places in their order. `inputs` are those of the bake, `base` is the SHA-256 of the disk that it starts from.
 
-    Windows, and a template of the user's own, have none; nor has a bake whose inputs nobody computed.
+    Systems without apt have none, since nobody asks their archives. Nor has a template of the user's own, or a bake
+    whose inputs nobody computed.
     """
-    if not inputs or definition.windows or definition.template:
+    if not inputs or definition.family != "Debian" or definition.template:
         return ()
     uses = definition.software.roles
     folders = [[resources.role(name) for name in _with_dependencies(use.name, resources)] for use in uses]

@@ -18,6 +18,8 @@ from bakery.host.secret_search import searchable
 from bakery.layers.releases import fetch_digest
 from bakery.layers.store import Layer, LayerStore, SignedList
 from bakery.machine import disk_image, secret_search
+from bakery.model import documents
+from bakery.model.documents import Strict
 from bakery.signing import Duty, open_keyring
 from bakery.signing.documents import make_statement
 from bakery.signing.statement import Statement
@@ -26,6 +28,14 @@ from bakery.signing.statement import Statement
 OLDEST_SECONDS = 7 * 86400.0
 DUTY: Duty = "bake-private"  # of the jobs whose layers are trusted
 ARCHIVE_JOBS = 8  # archives that are asked at once; an image has three or four
+
+
+@dataclass(frozen=True)
+class Description(Strict):
+    """The document that ansible/playbooks/layers/keep.yml writes: a line `URL SHA256` for each signed list."""
+
+    archives: tuple[str, ...]
+    upgraded: bool
 
 
 @dataclass(frozen=True)
@@ -117,12 +127,13 @@ class Layers:
             if self.secrets and self._has_secret(draft):
                 self._note(f"no layer is kept after the role {cut.last}: a secret is on the disk")
                 return
+            description = documents.load(Description, draft.with_suffix(".json"))
             layer = Layer(
                 key=cut.key,
                 image=self.job.definition.name,
                 last=cut.last,
-                upgraded=draft.with_suffix(".upgraded").exists(),
-                archives=tuple(read_archives(draft.with_suffix(".archives"))),
+                upgraded=description.upgraded,
+                archives=tuple(SignedList(*line.split()) for line in description.archives),
                 seconds=round(seconds, 1),
                 size=files.find_used_space(draft),
                 sha256=files.sha256(draft),
@@ -177,17 +188,8 @@ class _Archives:
 def plan_layers(job: Job, inputs: Mapping[str, str], secrets: Iterable[str]) -> Layers:
     """The layers of a bake whose inputs are known; `secrets` are values that must not be on one."""
     assert job.base
-    cuts: tuple[Cut, ...] = ()
-    if job.definition.mode == "chroot":
-        cuts = list_cuts(job.definition, inputs, job.base.sha256, job.project.resources)
-    return Layers(LayerStore(job.project.cache / "layers", job.report), job, cuts, tuple(secrets))
-
-
-def read_archives(path: Path) -> Iterator[SignedList]:
-    """The lists in the output of keep-layer.sh, a line `URL SHA256` for each."""
-    for line in path.read_text().splitlines():
-        url, digest = line.rsplit(maxsplit=1)
-        yield SignedList(url, digest)
+    store = LayerStore(job.project.cache / "layers", job.report)
+    return Layers(store, job, list_cuts(job.definition, inputs, job.base.sha256, job.project.resources), tuple(secrets))
 
 
 def _describe(layer: Layer) -> Statement:

@@ -6,9 +6,10 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from bakery.bake import guest_layers
 from bakery.bake.diagnosis import explain_failure, report_kill
 from bakery.bake.separation import separate_ansible, separate_network
 from bakery.bake.variables import ansible_variables, common_variables
@@ -37,7 +38,10 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
     watch = Watch(job)
     with _short_folder(job.scratch) as temporary:
         try:
-            _run_build(job, {**_packer_environment(job, temporary), **env}, list(secrets), variables, watch)
+            monitor = temporary / "monitor"
+            build_env = {**_packer_environment(job, temporary), "QEMU_MONITOR": str(monitor), **env}
+            with guest_layers.answered(job, monitor) if job.definition.mode == "vm" else nullcontext():
+                _run_build(job, build_env, list(secrets), variables, watch)
         except process.ProcessError as error:
             raise explain_failure(error, watch, job) from error
         finally:

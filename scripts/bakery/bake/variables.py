@@ -15,6 +15,9 @@ from bakery.model.naming import full_name
 from bakery.model.tags import identity
 from bakery.model.version import ImageVersion
 
+# The work after which a layer is kept, so the most that a bake does again. To keep one takes a second, in an emulated
+# guest about five.
+LAYER_SECONDS: Mapping[Mode, int] = {"chroot": 5, "vm": 30}
 LONGEST_VARIABLE = (128 << 10) - 1  # bytes of NAME=VALUE: Linux, execve(2), MAX_ARG_STRLEN with the final NUL
 
 
@@ -53,7 +56,11 @@ def ansible_variables(job: Job) -> bytes:
         "software_packages": software.packages,
         "software_roles": [use.name for use in software.roles],
         "software_start": {"roles": job.start.roles, "upgraded": job.start.upgraded} if job.start else {},
-        "software_cuts": {str(roles): key for roles, key in job.cuts.items()},
+        "software_layers": {
+            "cuts": {str(roles): key for roles, key in job.cuts.items()},
+            "seconds": LAYER_SECONDS[job.definition.mode],
+            "folder": str(job.drafts if job.definition.mode == "chroot" else job.layer_requests),
+        },
         "image_tests": job.tests,
         "image_test_report": str(job.test_report),
         "archives_report": str(job.archives_report),

@@ -98,6 +98,11 @@ class Job:
         return self.project.cache / "layer-drafts" / self.definition.name
 
     @property
+    def layer_requests(self) -> Path:
+        """The folder in which the play of a guest asks for layers."""
+        return self.ansible_files / "layers"
+
+    @property
     def output(self) -> Path:
         """The output folder of Packer, whose builder has to create it."""
         return self.scratch / "output"

@@ -11,9 +11,6 @@ from bakery.model.definition import ImageDefinition
 # Boot to SSH takes 40 s without acceleration on two idle cores; a busy machine gets ten times that and more.
 SSH_TIMEOUT = {"kvm": "3m", "tcg": "10m"}
 
-# The work after which a layer is kept, so the most that a bake does again. To keep one takes about a second.
-LAYER_SECONDS = 5
-
 
 def source(definition: ImageDefinition) -> str:
     if definition.mode == "chroot":
@@ -28,9 +25,7 @@ def variables(job: Job) -> dict[str, Any]:
         "output_folder": str(job.output),
         "pid_file": str(job.scratch / "holder.pid"),
     }
-    if job.definition.mode == "chroot":
-        return disk_variables | {"layers_folder": str(job.drafts), "layer_seconds": LAYER_SECONDS}
-    return disk_variables | _guest_variables(job)
+    return disk_variables if job.definition.mode == "chroot" else disk_variables | _guest_variables(job)
 
 
 def _guest_variables(job: Job) -> dict[str, Any]:

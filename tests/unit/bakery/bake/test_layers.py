@@ -1,5 +1,6 @@
 """A bake starts from the last layer that still holds, and keeps those that it made, even if it fails."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -25,14 +26,13 @@ INPUTS = {"engine": "1"}
 ARCHIVE = "http://archive.example/dists/stable/InRelease"
 # What chroot.sh and keep-layer.sh leave. The first argument of `layer` is the number of roles.
 KEEP = f"""
-folder = pathlib.Path(variables["layers_folder"])
+folder = pathlib.Path(software["software_layers"]["folder"])
 
 def layer(roles, content, upgraded=False):
-    key = software["software_cuts"][str(roles)]
+    key = software["software_layers"]["cuts"][str(roles)]
+    description = dict(archives=["{ARCHIVE} " + "a" * 64], upgraded=upgraded)
+    (folder / f"{{key}}.json").write_text(json.dumps(description))
     (folder / f"{{key}}.qcow2").write_text(content)
-    (folder / f"{{key}}.archives").write_text("{ARCHIVE} " + "a" * 64 + "\\n")
-    if upgraded:
-        (folder / f"{{key}}.upgraded").touch()
 
 """
 BAKE = "disk('disk.raw'); manifest(); done()"
@@ -106,7 +106,7 @@ def change(world: PackerProject, layer: Layer, **fields: Any) -> None:
 def test_the_first_bake_starts_from_the_base_and_keeps_layers(world: PackerProject, run: Run) -> None:
     software = run(f"layer(0, 'packages', upgraded=True); layer(2, 'all'); {BAKE}")
     assert software["software_start"] == {}
-    assert list(software["software_cuts"]) == ["0", "1", "2"]
+    assert list(software["software_layers"]["cuts"]) == ["0", "1", "2"]
     assert world.record()["variables"]["base_disk"] == str(world.base.path)
     assert {(layer.last, layer.upgraded, layer.image) for layer in stored(world)} == {
         ("", True, "web"),
@@ -120,7 +120,7 @@ def test_the_next_bake_starts_from_the_last_layer_that_its_inputs_have(world: Pa
         f"assert pathlib.Path(variables['base_disk']).read_text() == 'early'; layer(2, 'new'); {BAKE}", port=2
     )
     assert software["software_start"] == {"roles": 1, "upgraded": False}
-    assert list(software["software_cuts"]) == ["2"]
+    assert list(software["software_layers"]["cuts"]) == ["2"]
     assert any(text.startswith("start from the layer after the role early, which saves ") for text in texts(world))
 
 
@@ -139,7 +139,7 @@ def leave_drafts(world: PackerProject, definition: ImageDefinition) -> None:
         raise ZeroDivisionError
     shutil.copytree(world.folder / "drafts", job.drafts)
     draft.write_text("early")
-    draft.with_suffix(".archives").touch()
+    draft.with_suffix(".json").write_text('{"archives": [], "upgraded": false}')
     draft.with_name(f"{job.cuts[2]}.part").write_text("half")
 
 
@@ -161,7 +161,7 @@ def test_a_fresh_bake_starts_from_the_base(world: PackerProject, run: Run) -> No
     run(f"layer(1, 'early'); {BAKE}")
     software = run(f"layer(1, 'again'); {BAKE}", fresh=True)
     assert software["software_start"] == {}
-    assert list(software["software_cuts"]) == ["0", "1", "2"]
+    assert list(software["software_layers"]["cuts"]) == ["0", "1", "2"]
 
 
 def test_the_time_that_a_layer_saves_counts_that_of_the_layer_below(world: PackerProject, run: Run) -> None:
@@ -204,7 +204,7 @@ def test_the_archives_of_a_lock_are_not_asked(
     with plan.started(fresh=False) as first:
         draft = first.drafts / f"{first.cuts[1]}.qcow2"
         draft.write_text("early")
-        draft.with_suffix(".archives").write_text(f"{ARCHIVE} {'a' * 64}\n")
+        draft.with_suffix(".json").write_text(json.dumps({"archives": [f"{ARCHIVE} {'a' * 64}"], "upgraded": False}))
     with plan.started(fresh=False) as second:
         assert second.start
         assert second.start.roles == 1
@@ -280,7 +280,7 @@ def test_a_layer_with_a_secret_is_not_kept(world: PackerProject, monkeypatch: py
         for roles, content in ((0, "packages"), (1, "hunter2")):
             draft = job.drafts / f"{job.cuts[roles]}.qcow2"
             draft.write_text(content)
-            draft.with_suffix(".archives").touch()
+            draft.with_suffix(".json").write_text('{"archives": [], "upgraded": false}')
     assert searched == ["packages", "hunter2"]
     assert [layer.last for layer in stored(world)] == [""]
     assert texts(world)[-1] == "no layer is kept after the role early: a secret is on the disk"

@@ -83,7 +83,11 @@ def test_ansible_gets_the_software(world: PackerProject) -> None:
         "software_packages": ["jq"],
         "software_roles": ["nginx"],
         "software_start": {},
-        "software_cuts": {},
+        "software_layers": {
+            "cuts": {},
+            "seconds": 30,
+            "folder": str(world.folder / "scratch" / "ansible" / "layers"),
+        },
         "image_tests": [],
         "image_test_report": str(world.folder / "scratch" / "ansible" / "tests.xml"),
         "archives_report": str(world.folder / "scratch" / "ansible" / "archives.txt"),

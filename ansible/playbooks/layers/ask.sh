@@ -1,0 +1,10 @@
+#!/bin/sh
+# ask.sh FOLDER KEY: asks the bakery for a copy of the disk of a running guest, and waits until it is there.
+set -eu
+folder="$1" key="$2"
+: >"$folder/$key.asked"
+tries=3000 # of 0.1 s: the copy takes two seconds on an idle machine
+until [ -e "$folder/$key.answered" ]; do
+    [ "$((tries -= 1))" -gt 0 ] || exit 1
+    sleep 0.1
+done

@@ -1,0 +1,85 @@
+"""Copies the disk of a running guest as a layer when its play asks for one."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bakery.clouds.job import Job
+from bakery.host import files
+from bakery.host.errors import BakeryError
+from bakery.host.waiting import wait_until
+from bakery.machine.qmp import Monitor, open_monitor
+
+ASKED, ANSWERED = ".asked", ".answered"  # of ansible/playbooks/layers/ask.sh
+DISK = "virtio0"  # QEMU's name for the first disk with `if=virtio`
+POLL_SECONDS = 0.1
+COPY_SECONDS = 600.0  # it takes two
+SPARE = 4  # times the disk's size: the bake needs space to flatten it, and some to go on
+
+
+@contextmanager
+def answered(job: Job, monitor: Path) -> Iterator[None]:
+    """Answer the play of a job until the block ends. `monitor` is the socket of its QEMU.
+
+    The play runs without the rights of this process, so it asks by a file, and can ask for the layers of its job alone.
+    """
+    if not job.cuts:
+        yield
+        return
+    job.layer_requests.mkdir(mode=0o777)
+    job.layer_requests.chmod(0o777)  # the umask may not allow it, and Ansible may be another user
+    ended = threading.Event()
+    desk = threading.Thread(target=_answer, args=(job, monitor, ended), name="layers")
+    desk.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        desk.join()
+
+
+def _answer(job: Job, monitor: Path, ended: threading.Event) -> None:
+    waiting = set(job.cuts.values())
+    while not ended.wait(POLL_SECONDS):
+        for key in [key for key in waiting if (job.layer_requests / f"{key}{ASKED}").exists()]:
+            waiting.remove(key)
+            try:
+                copy_disk(job, monitor, key)
+            except BakeryError as error:
+                job.progress(f"the layer cannot be kept: {error.message}")
+            files.write_atomic(job.layer_requests / f"{key}{ANSWERED}", b"")
+
+
+def copy_disk(job: Job, monitor: Path, key: str) -> None:
+    """Stop the guest, copy its disk to the bake's drafts, and let it go on; BakeryError if QEMU does not do it."""
+    draft = job.drafts / key
+    disk = job.output / "disk.qcow2"
+    files.require_space(job.drafts, SPARE * files.find_used_space(disk), "a layer")
+    description = job.layer_requests / f"{key}.json"
+    if description.is_symlink():
+        raise BakeryError("a role put a link in place of its description")
+    files.write_atomic(draft.with_suffix(".json"), description.read_bytes())
+    with open_monitor(monitor) as qemu:
+        qemu.run("stop")
+        try:
+            _back_up(qemu, draft.with_suffix(".part"))
+        finally:
+            qemu.run("cont")
+    draft.with_suffix(".part").rename(draft.with_suffix(".qcow2"))
+
+
+def _back_up(qemu: Monitor, target: Path) -> None:
+    job = {"job-id": "layer", "auto-dismiss": False}
+    qemu.run("drive-backup", device=DISK, target=str(target), sync="full", format="qcow2", **job)
+
+    def probe() -> dict[str, str] | None:
+        [state] = [state for state in qemu.run("query-jobs") if state["id"] == "layer"]
+        return state if state["status"] == "concluded" else None
+
+    end = wait_until(probe, COPY_SECONDS, POLL_SECONDS)
+    if end is None:
+        raise BakeryError("the copy of the disk did not end")
+    qemu.run("job-dismiss", id="layer")
+    if "error" in end:
+        raise BakeryError(f"QEMU cannot copy the disk: {end['error']}")
