@@ -4,8 +4,9 @@ The record has the state first, as pending, then the images follow. A run that i
 the next verb for that state brings the images there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from bakery.catalog import Record
 from bakery.catalog.catalog import require_change
@@ -19,7 +20,10 @@ from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host.errors import ConflictError, UsageError
 from bakery.host.events import Event
-from bakery.host.parallel import raise_failures, run_parallel
+from bakery.host.parallel import Outcome, raise_failures, run_parallel
+from bakery.model.version import ImageVersion, Versioned
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -32,6 +36,40 @@ def open_image_targets(session: Session, image: str) -> Iterator[Mapping[str, Ta
         return
     with open_targets(session, definition) as targets:
         yield targets
+
+
+def work_by_image(
+    session: Session,
+    versions: Sequence[Versioned],
+    begin: Callable[[str, str, Targets], Callable[[ImageVersion], Result]],
+) -> list[Outcome[Result]]:
+    """Work on versions one after another, after one login for each image; their outcomes.
+
+    `begin` gets name, architecture and targets of an image, and returns the work on one of its versions. A failed
+    login, or beginning, is the outcome of all versions of the image.
+    """
+    by_image: dict[str, dict[str, ImageVersion]] = {}
+    for version in map(ImageVersion.of, versions):
+        named = by_image.setdefault(f"{version.image} {version.arch}", {})
+        named[f"{version.image} {version.version}"] = version
+
+    def work_on_image(name: str) -> list[Outcome[Result]]:
+        by_name = by_image[name]
+        image, arch = name.split()
+        with open_image_targets(session, image) as targets:
+            work = begin(image, arch, targets)
+            return run_parallel(list(by_name), lambda version: work(by_name[version]), jobs=1)
+
+    outcomes: list[Outcome[Result]] = []
+    for image in run_parallel(list(by_image), work_on_image, jobs=1):
+        outcomes += image.result or [Outcome(version, None, image.error) for version in by_image[image.name]]
+    return outcomes
+
+
+def require_records(outcomes: Sequence[Outcome[Record]]) -> list[Record]:
+    """The records of changed versions; one error for all that failed."""
+    raise_failures(outcomes, nouns="versions")
+    return [outcome.result for outcome in outcomes if outcome.result]
 
 
 def change_state(session: Session, targets: Targets, record: Record, state: State, reason: str) -> Record:
