@@ -67,7 +67,8 @@ def retire(
     A version takes one step at a time: first it is not offered any more, then its images are disabled, then they and
     their snapshots are removed. 'bakery restore' undoes the first two. Keeps versions that a channel, an instance, a
     launch template, a parameter, another image or a state of Terraform refers to, and says so. --json prints the steps,
-    whether they are done or not.
+    whether they are done or not. A version that a person restored stays until the definition's `retention` changes, or
+    --to names another state for it.
 
     Example: bakery retire --dry-run
 

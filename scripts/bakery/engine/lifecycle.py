@@ -16,6 +16,7 @@ from bakery.engine import distribution
 from bakery.engine.notices import announce_state
 from bakery.engine.pointers import Targets
 from bakery.engine.publish import lock_version
+from bakery.engine.restored import name_policy
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host.errors import ConflictError, UsageError
@@ -72,9 +73,11 @@ def require_records(outcomes: Sequence[Outcome[Record]]) -> list[Record]:
     return [outcome.result for outcome in outcomes if outcome.result]
 
 
-def change_state(session: Session, targets: Targets, record: Record, state: State, reason: str) -> Record:
+def change_state(
+    session: Session, targets: Targets, record: Record, state: State, reason: str, owner: str = ""
+) -> Record:
     """Bring a version to a state and its images with it; its record. PartialError if some targets fail."""
-    return settle(session, targets, session.catalog.change_state(record, state, reason))
+    return settle(session, targets, session.catalog.change_state(record, state, reason, owner))
 
 
 def settle(session: Session, targets: Targets, record: Record) -> Record:
@@ -126,6 +129,8 @@ def _distribute(session: Session, targets: Targets, record: Record) -> Record:
 def restore_version(session: Session, record: Record, reason: str) -> Record:
     """Make a version that was retired or revoked usable again; its record. One that is complete is repaired.
 
+    The policy of its definition passes over it from now on.
+
     UsageError without a definition, by which its targets would be known; NotFoundError if its images are gone.
     """
     definition = session.definitions.images.get(record.image)
@@ -142,7 +147,7 @@ def restore_version(session: Session, record: Record, reason: str) -> Record:
         if record.state == "complete" and not record.pending:
             bring_images(session, targets, record)
             return _distribute(session, targets, record)
-        return change_state(session, targets, record, "complete", reason)
+        return change_state(session, targets, record, "complete", reason, name_policy(definition.retention))
 
 
 def _refuse_gone(targets: Targets, record: Record) -> None:

@@ -11,6 +11,7 @@ from bakery.catalog.record import State
 from bakery.engine.blockers import Blockers, Texts
 from bakery.engine.lifecycle import change_state, open_image_targets, require_records, settle, work_by_image
 from bakery.engine.pointers import Targets
+from bakery.engine.restored import describe_restore
 from bakery.engine.session import Session
 from bakery.host.errors import ConflictError
 from bakery.host.parallel import Outcome
@@ -99,7 +100,13 @@ def plan_image(session: Session, image: str, states: Texts, now: datetime | None
     by_version = {record.version: record for record in records}
     with open_image_targets(session, image) as targets:
         blockers = Blockers(session, targets, image, definition.arch, states)
-        return [_add_blockers(blockers, step, by_version[step.version]) for step in steps]
+        planned = [_add_blockers(blockers, step, by_version[step.version]) for step in steps]
+    return [_keep_restored(session, step, by_version[step.version], definition.retention) for step in planned]
+
+
+def _keep_restored(session: Session, step: Retirement, record: Record, retention: Retention) -> Retirement:
+    restore = describe_restore(session.catalog, record, retention)
+    return replace(step, blockers=(restore, *step.blockers)) if restore else step
 
 
 def plan_versions(

@@ -376,3 +376,47 @@ def test_a_version_that_was_restored_since_the_plan_stays(aged: CliRunner, monke
     assert answer.code == 1
     assert "web 1.0.0 is complete by now, and was deprecated" in answer.err
     assert aged.states("web")["1.0.0"] == "complete"
+
+
+def test_the_policy_passes_over_a_version_that_a_person_restored(aged: CliRunner) -> None:
+    aged("retire", "--yes")
+    before = aged.states("web")
+    assert aged("restore", "web", "1.0.0", "--reason", "a customer needs it").code == 0
+    line = aged("retire", "--dry-run").out.splitlines()[1]
+    record = aged.catalog.record(ImageVersion("web", "x86_64", "1.0.0"))
+    assert line.startswith("web    1.0.0    complete -> deprecated")
+    assert line.endswith(f"  restored on {record.at[:10]} by {record.by}: a customer needs it")
+    assert aged("retire", "--yes").code == 0
+    assert aged.states("web") == {**before, "1.0.0": "complete"}
+    # It holds while the record gets revisions of other kinds, and lasts no longer than the person's next word.
+    aged.catalog.revise(aged.catalog.record(record), "a share was added")
+    assert "a customer needs it" in aged("retire", "--dry-run").out
+    assert aged("retire", "web@1.0.0", "--to", "deprecated", "--yes").code == 0
+    assert aged.states("web") == before
+    assert aged.catalog.record(record).owner == ""
+
+
+@pytest.mark.parametrize(
+    ("policy", "state"),
+    [
+        (POLICY.replace("12", "13"), "deprecated"),
+        (POLICY.replace("keep: 1, ", "").replace("}", ", launched_within_days: 30, keep: 1}"), "complete"),
+    ],
+)
+def test_a_changed_policy_counts_for_a_restored_version(aged: CliRunner, policy: str, state: str) -> None:
+    """The order of keys, and a key with its default, are no change."""
+    aged("retire", "--yes")
+    aged("restore", "web", "1.0.0", "--reason", "needed")
+    aged.edit("web", POLICY, policy)
+    assert aged("retire", "--yes").code == 0
+    assert aged.states("web")["1.0.0"] == state
+
+
+def test_an_older_release_can_read_the_record_of_a_restored_version(aged: CliRunner) -> None:
+    """It refuses fields that it does not know, and knew the owner of a reservation."""
+    record = aged.catalog.record(ImageVersion("web", "x86_64", "1.0.1"))
+    aged("retire", "--yes")
+    aged("restore", "web", "1.0.1", "--reason", "needed")
+    restored = aged.catalog.record(record)
+    changed = {name for name, value in vars(restored).items() if value != getattr(record, name)}
+    assert changed <= {"revision", "at", "reason", "owner", "publications"}
