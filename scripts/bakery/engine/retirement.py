@@ -13,6 +13,7 @@ from bakery.engine.lifecycle import change_state, open_image_targets, require_re
 from bakery.engine.pointers import Targets
 from bakery.engine.restored import describe_restore
 from bakery.engine.session import Session
+from bakery.engine.uses import report_unseen
 from bakery.host.errors import ConflictError
 from bakery.host.parallel import Outcome
 from bakery.host.text import count_of
@@ -98,6 +99,7 @@ def plan_image(session: Session, image: str, states: Texts, now: datetime | None
     records = session.catalog.records(image, definition.arch)
     steps = plan_retirement(definition.retention, records, now or datetime.now(UTC))
     by_version = {record.version: record for record in records}
+    report_unseen(session, [by_version[step.version] for step in steps if step.after != "deprecated"])
     with open_image_targets(session, image) as targets:
         blockers = Blockers(session, targets, image, definition.arch, states)
         planned = [_add_blockers(blockers, step, by_version[step.version]) for step in steps]
@@ -114,6 +116,8 @@ def plan_versions(
 ) -> list[Outcome[Retirement]]:
     """The step of each version that a person asks for, with all that blocks it."""
     by_version = {ImageVersion.of(record): record for record in records}
+    if after != "deprecated":
+        report_unseen(session, records)
 
     def begin(image: str, arch: str, targets: Targets) -> Callable[[ImageVersion], Retirement]:
         blockers = Blockers(session, targets, image, arch, states)

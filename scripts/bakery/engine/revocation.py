@@ -16,7 +16,7 @@ from bakery.engine.notices import announce_move
 from bakery.engine.plan import ChannelMove
 from bakery.engine.pointers import Channel, Targets
 from bakery.engine.session import Session
-from bakery.engine.uses import find_uses
+from bakery.engine.uses import find_uses, report_unseen
 from bakery.host.errors import BakeryError
 from bakery.model.documents import Strict
 from bakery.model.version import ImageVersion
@@ -49,6 +49,7 @@ def plan_revocation(session: Session, record: Record, *, with_children: bool) ->
         require_change(record, "revoked")
     children = find_descendants(session.catalog, record) if with_children else []
     records = [record, *children]
+    report_unseen(session, records)
     versions = [ImageVersion.of(affected) for affected in records]
     name = f"{record.image} {record.version}"
     revocations, stuck = [], list[str]()

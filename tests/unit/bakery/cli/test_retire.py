@@ -4,11 +4,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bakery.clouds import CLOUDS
 from bakery.clouds.local.target import LocalTarget
 from bakery.clouds.target import Target, Use
 from bakery.engine.session import Session
@@ -420,3 +422,15 @@ def test_an_older_release_can_read_the_record_of_a_restored_version(aged: CliRun
     restored = aged.catalog.record(record)
     changed = {name for name, value in vars(restored).items() if value != getattr(record, name)}
     assert changed <= {"revision", "at", "reason", "owner", "publications"}
+
+
+def test_users_that_a_target_cannot_see_are_named(aged: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only if a version would be disabled or removed: deprecation takes nothing from anybody."""
+    monkeypatch.setitem(CLOUDS, "local", replace(CLOUDS["local"], unseen_users="machines elsewhere"))
+    note = "local does not show machines elsewhere"
+    assert note not in aged("retire", "web@1.0.0", "web@1.0.1", "--to", "deprecated", "--yes").err
+    assert note not in aged("retire", "--dry-run").err
+    answer = aged("retire", "web@1.0.0", "web@1.0.1", "--to", "disabled", "--dry-run")
+    assert answer.err.count(note) == 1
+    assert note in aged("revoke", "web", "1.0.0", "--reason", "leaks", "--dry-run").err
+    assert CLOUDS["azure"].unseen_users
