@@ -260,7 +260,7 @@ def test_an_image_whose_definition_is_gone(two: CliRunner) -> None:
 
 def test_a_version_that_is_not_there(two: CliRunner) -> None:
     answer = two("revoke", "web", "1.0.7", "--reason", "leaks", "--yes")
-    assert answer.code == 1
+    assert answer.code == 64
     assert "error: web 1.0.7 (x86_64) is not in the catalog\nhint: newest versions: 1.0.0, 1.0.1\n" in answer.err
 
 
