@@ -8,8 +8,8 @@ from bakery.catalog import Catalog, ChannelEntry, PointerChange, Record, owner
 from bakery.catalog.keys import version_numbers
 from bakery.engine.moves import find_defects, move_channel, settle_move
 from bakery.engine.notices import announce_move
-from bakery.engine.plan import describe_hold
 from bakery.engine.pointers import Channel, Targets, describe_places, list_changes
+from bakery.engine.publish_reasons import describe_hold
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host import files
