@@ -20,7 +20,7 @@ Texts = Mapping[Path, str]  # of states of Terraform, in small letters
 
 @dataclass(frozen=True)
 class Blockers:
-    """What keeps the versions of one image. Channels and lineage are read once, at the first question."""
+    """Finds what keeps the versions of one image. Channels and lineage are read once, at the first question."""
 
     session: Session
     targets: Targets

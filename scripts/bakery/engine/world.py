@@ -1,4 +1,4 @@
-"""What a plan is made from, beside definitions: questions about the catalog, and facts about the world."""
+"""The facts of a plan beside its definitions: questions about the catalog, and what was observed of the world."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What keeps versions is read once for all of them."""
+"""The catalog is read once for all versions that are to be retired."""
 
 from dataclasses import replace
 from pathlib import Path
