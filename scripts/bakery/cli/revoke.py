@@ -89,7 +89,8 @@ def restore(
 ) -> None:
     """Make a version usable again that was deprecated, disabled or revoked.
 
-    Its images can be started and are shared again. Moves no channel. Images that were removed are gone for good.
+    Its images can be started and are shared again. Moves no channel. The retention of the definition passes over the
+    version until it is changed. Images that were removed are gone for good.
 
     Example: bakery restore web 1.0.3 --reason "the finding was false"
     """

@@ -33,8 +33,9 @@ def report_unseen(session: Session, records: Iterable[Record]) -> None:
     """Say once for each target of an image which users of its versions nobody can see there."""
     names = {(record.image, publication.target) for record in records for publication in record.publications}
     for image, target in sorted(names):
-        if unseen := CLOUDS[target].unseen_users:
-            session.report(Event("note", "retire", image, f"{target} does not show {unseen}"))
+        cloud = CLOUDS.get(target)  # None for one that only a newer release knows
+        if cloud and cloud.unseen_users:
+            session.report(Event("note", "retire", image, f"{target} does not show {cloud.unseen_users}"))
 
 
 def describe_use(use: Use) -> str:
