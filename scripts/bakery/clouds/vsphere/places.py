@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
-from bakery.host.errors import BakeryError, join_errors
+from bakery.host.errors import BakeryError, NotFoundError, join_errors
 from bakery.host.parallel import Outcome, run_parallel
 from bakery.model.documents import Location
 
@@ -31,12 +31,19 @@ def do_everywhere(
 
 
 def raise_failures(doing: str, failures: Mapping[str, BakeryError]) -> None:
-    """One error for all failures by the name of their place; the error itself if it is alone."""
+    """One error for all failures by the name of their place; the error itself if it is alone.
+
+    NotFoundError if nothing is at any of them.
+    """
     if not failures:
         return
     first = next(iter(failures.values()))
     if len(failures) == 1:
         raise first
+    if all(isinstance(error, NotFoundError) for error in failures.values()):
+        raise join_errors(
+            failures.items(), f"cannot {doing}: no such item in {', '.join(failures)}", first.hint, NotFoundError
+        )
     raise join_errors(failures.items(), f"cannot {doing} in {', '.join(failures)}", first.hint)
 
 

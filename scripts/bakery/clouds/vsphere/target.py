@@ -224,8 +224,11 @@ class VsphereTarget:
         machines = [resource for resource in resources if resource.kind == "instance"]
         failures: dict[Resource, BakeryError] = {}
         if machines:
-            with log_in(self._vsphere.server, self._credentials) as session:
-                failures |= leftovers.remove_machines(session, machines)
+            try:
+                with log_in(self._vsphere.server, self._credentials) as session:
+                    failures |= leftovers.remove_machines(session, machines)
+            except BakeryError as error:
+                failures |= dict.fromkeys(machines, error)
         items = {
             place: [item for item in resources if item.kind != "instance" and item.location == name_place(place)]
             for place in self._vsphere.places
