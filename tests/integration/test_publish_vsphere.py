@@ -3,6 +3,7 @@
 import multiprocessing
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import stamina
 
 from bakery.clouds.definitions import Definition
 from bakery.clouds.read_back import OtherDiskError, ReadRequest
-from bakery.clouds.vsphere import notes, read_back, upload
+from bakery.clouds.vsphere import channels, notes, read_back, upload
 from bakery.clouds.vsphere.read_back import open_disk
 from bakery.clouds.vsphere.session import VCenter
 from bakery.clouds.vsphere.settings import VsphereDistribution
@@ -214,6 +215,69 @@ def test_each_vcenter_gets_one_upload_and_its_libraries_copies(
         second.call("DELETE", f"{ITEMS}/id:{publication.locations[2].id}")
         with pytest.raises(NotFoundError, match=f"the library has no item {NAME}"):
             bench.target().distribute(publication, of_publication(publication), silent)
+
+
+@pytest.fixture
+def second(vcenter: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """Another vCenter, whose library gets the versions of the bench, too."""
+    with running() as double:
+        trusted = {one.server: str(one.authority) for one in (vcenter, double)}
+        verify = property(lambda login: trusted[login.server], lambda login, path: None)
+        monkeypatch.setattr(VCenter, "_verify", verify, raising=False)
+        bench.copies = ({"library": LIBRARY, "server": double.server},)
+        yield double
+
+
+def test_vcenters_work_side_by_side(second: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits in its upload until the other one is there; the same for the moves of a channel."""
+    meeting = threading.Barrier(2, timeout=30)
+    send, move = upload.send, channels.move
+
+    def meet_and_send(*arguments: Any) -> None:
+        meeting.wait()
+        send(*arguments)
+
+    def meet_and_move(*arguments: Any) -> None:
+        meeting.wait()
+        move(*arguments)
+
+    monkeypatch.setattr(upload, "send", meet_and_send)
+    monkeypatch.setattr(channels, "move", meet_and_move)
+    publication = bench.publish()
+    assert [location.account for location in publication.locations] == [bench.server, second.server]
+    target = bench.target()
+    assert len(target.point(publication, "stable", target.wanted_locations(), silent)) == 2
+
+
+def test_a_vcenter_that_fails_keeps_no_other_one_from_the_version(
+    vcenter: StandIn, second: StandIn, bench: DiskPublisher
+) -> None:
+    """The first one has no such library; what the second one has is adopted by the next run."""
+    bench.library = "missing"
+    with pytest.raises(BakeryError, match="missing"):
+        bench.publish()
+    assert (list(vcenter.items()), list(second.items())) == ([], [NAME])
+    listing = bench.target().list_resources("web", "x86_64")
+    assert list(listing.resources) == [f"{second.server}/{LIBRARY}"]
+    assert list(listing.failures) == [f"{vcenter.server}/missing"]
+    bench.library = LIBRARY
+    publication = bench.publish()
+    assert (list(vcenter.items()), list(second.items())) == ([NAME], [NAME])
+    assert len([call for call in second.calls() if "~action=complete" in call]) == 1
+    target = bench.target()
+    second.call("DELETE", f"{ITEMS}/id:{publication.locations[1].id}")
+    with pytest.raises(NotFoundError, match="is gone"):
+        target.point(publication, "stable", target.wanted_locations(), silent)
+    assert sorted(vcenter.items()) == [NAME, CHANNEL]  # the caller takes it back
+
+
+def test_a_withdrawn_item_stays_and_is_named(vcenter: StandIn, bench: DiskPublisher) -> None:
+    publication = bench.publish()
+    events: list[Event] = []
+    bench.target().withdraw(publication, publication.locations, events.append)
+    text = f"its item stays in {vcenter.server}/{LIBRARY}; remove it there if nobody needs it"
+    assert [(event.subject, event.text) for event in events] == [(NAME, text)]
+    assert list(vcenter.items()) == [NAME]
 
 
 def test_a_library_is_named_once(bench: DiskPublisher) -> None:

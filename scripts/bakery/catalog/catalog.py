@@ -25,9 +25,10 @@ NEXT_STATES: Mapping[State, tuple[State, ...]] = {
 class Catalog(Reservations, Heads, Attachments, ObservationLog, FailureLog):
     """The catalog of one store. Every method reads the current state; nothing is cached."""
 
-    def change_state(self, record: Record, state: State, reason: str) -> Record:
+    def change_state(self, record: Record, state: State, reason: str, owner: str = "") -> Record:
         """Bring a version to another state, pending until `settle_state`; the same record if it is in that state.
 
+        `owner` says which policy passes over a version that gets complete again, as the record's field says it.
         ConflictError while a channel points at a version that would not be complete any more.
         """
         if record.state == state:
@@ -36,10 +37,10 @@ class Catalog(Reservations, Heads, Attachments, ObservationLog, FailureLog):
             return record
         require_change(record, state)
         if state == "complete":
-            return self.revise(replace(record, state=state, pending=True), reason)
+            return self.revise(replace(record, state=state, pending=True, owner=owner), reason)
         self._refuse_channels(record, f"cannot be {state}")
         self._refuse_moves(record, state)
-        record = self.revise(replace(record, state=state, pending=True), reason)
+        record = self.revise(replace(record, state=state, pending=True, owner=""), reason)
         # Moves first: one that has ended meanwhile has left its entry.
         self._refuse_moves(record, state)
         self._refuse_channels(record, f"is {state}, but was promoted meanwhile")

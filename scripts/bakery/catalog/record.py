@@ -35,7 +35,8 @@ class Record(Strict):
 
     `size` is that of the disk's content in bytes, 0 if Packer built it at a target or an older release wrote this.
     `at` and `by` are about this revision, `baked` is about the disk. While the version is reserved, `owner` may bake it
-    until `expires`. `contents` is the SHA-256 of the version's `contents.json`, empty if its disk could not be read.
+    until `expires`; of a version that a person restored, `owner` is `retention SHA-256`, the policy that passes over
+    it. `contents` is the SHA-256 of the version's `contents.json`, empty if its disk could not be read.
     `vulnerabilities` and `vex` are the verdict's. `vendor_bases` are the bases of vendors that it was built from, the
     newest ones then, by builder. `provenance` is the SHA-256 of the signed statement about the version, empty if none
     was made. While it is `pending`, its images may not be as its state says: a run changes them, or was interrupted.

@@ -1,6 +1,7 @@
 """Questions about the whole catalog: its versions, which one has an identity, and which were built on another one."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from bakery.catalog.catalog import Catalog
 from bakery.catalog.index import Lead, digest_of
@@ -47,37 +48,50 @@ def find_identity(catalog: Catalog, identity: str) -> Record | None:
     return next(filter(None, records), None)
 
 
-def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
-    """Versions of other images that were built on this one's content, and those built on them, as far as in use.
+class Lineage:
+    """The versions that were built on others, as the catalog is at the first question.
 
-    A version is not in use any more when it is revoked or removed and its images are, too. Versions behind such a one
-    count.
-
-    Versions without an entry in the index are read.
+    Reads each record at most once, however many versions are asked about. Those without an entry in the index are all
+    read.
     """
-    images = [(name, record.arch) for name in catalog.image_names()]
-    with threads(1) as submit:
-        listing = submit(catalog.index.bases)  # page by page, which takes as long as the versions of all images
-        versions = _list_versions(catalog, images)
-        bases: dict[ImageVersion, set[str]] = listing.result()
-    candidates: dict[ImageVersion, Record] = {}
 
-    def read_candidates(selected: Sequence[ImageVersion]) -> None:
-        candidates.update(zip(selected, read_all(selected, catalog.record), strict=True))
+    def __init__(self, catalog: Catalog, arch: str) -> None:
+        self._catalog = catalog
+        self._arch = arch
+        self._records: dict[ImageVersion, Record] = {}
 
-    read_candidates([version for version in versions if version not in bases])
-    lineage = [record]
-    for parent in lineage:  # grows meanwhile
+    def find_descendants(self, record: Record) -> list[Record]:
+        """Versions of other images that were built on this one's content, and those built on them, as far as in use.
+
+        A version is not in use any more when it is revoked or removed and its images are, too. Versions behind such a
+        one count.
+        """
+        lineage = [record]
+        for parent in lineage:  # grows meanwhile
+            lineage += [child for child in self._read_children(parent) if child not in lineage]
+        return [version for version in lineage[1:] if _is_in_use(version)]
+
+    def _read_children(self, parent: Record) -> list[Record]:
         digest = digest_of(parent.raw_sha256)
-        read_candidates(
-            [version for version in versions if version not in candidates and digest in bases.get(version, ())]
-        )
-        lineage += [
-            candidates[version]
-            for version in versions
-            if version in candidates and _is_child(candidates[version], parent) and candidates[version] not in lineage
-        ]
-    return [version for version in lineage[1:] if _is_in_use(version)]
+        candidates = [version for version, bases in self._bases.items() if bases is None or digest in bases]
+        unread = [version for version in candidates if version not in self._records]
+        self._records.update(zip(unread, read_all(unread, self._catalog.record), strict=True))
+        return [child for version in candidates if _is_child(child := self._records[version], parent)]
+
+    @cached_property
+    def _bases(self) -> dict[ImageVersion, set[str] | None]:
+        """The digests of what each version may be built on; None for a version without an entry in the index."""
+        images = [(name, self._arch) for name in self._catalog.image_names()]
+        with threads(1) as submit:
+            listing = submit(self._catalog.index.bases)  # page by page: as long as the versions of all images
+            versions = _list_versions(self._catalog, images)
+            bases: dict[ImageVersion, set[str]] = listing.result()
+        return {version: bases.get(version) for version in versions}
+
+
+def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
+    """The descendants of one version, as `Lineage` finds them."""
+    return Lineage(catalog, record.arch).find_descendants(record)
 
 
 def _is_child(record: Record, parent: Record) -> bool:

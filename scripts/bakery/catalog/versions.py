@@ -70,6 +70,15 @@ class Versions(Documents):
                     "an administrator of the catalog remove the document",
                 )
 
+    def first_in_state(self, record: Record) -> Record:
+        """The revision that brought a version to the state that it still has."""
+        while record.revision:
+            older = self._read_signed(Record, document_key(replace(record, revision=record.revision - 1)))
+            if older.state != record.state:
+                break
+            record = older
+        return record
+
     def newest(self, image: str, arch: str, release_line: str = "") -> Record | None:
         """The newest complete version, of the release line MAJOR.MINOR if given."""
         for version in reversed(self.versions(image, arch)):

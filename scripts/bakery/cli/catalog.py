@@ -5,7 +5,7 @@ from bakery.catalog.search import list_versions
 from bakery.cli import options
 from bakery.cli.session import find_catalog
 from bakery.engine.overview import hint_at_images
-from bakery.host.errors import NotFoundError
+from bakery.host.errors import UnknownNameError
 from bakery.model import documents
 from bakery.reports import render_table
 
@@ -25,7 +25,7 @@ def catalog(
     for name in images or []:
         if name not in names:
             message = f"no image named '{name}' in the catalog"
-            raise NotFoundError(message, where=image_catalog.location, hint=hint_at_images(name, names))
+            raise UnknownNameError(message, where=image_catalog.location, hint=hint_at_images(name, names))
     selected = [name for name in names if not images or name in images]
     versions = list_versions(image_catalog, image_catalog.images(selected))
     if json:

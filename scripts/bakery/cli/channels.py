@@ -12,7 +12,7 @@ from bakery.cli.consent import require_consent
 from bakery.cli.session import find_catalog, session
 from bakery.engine import channels
 from bakery.engine.moves import settle_move
-from bakery.engine.overview import unknown_image
+from bakery.engine.overview import require_record, unknown_image
 from bakery.engine.session import Session
 from bakery.host.text import count_of
 from bakery.model import documents
@@ -53,7 +53,7 @@ def promote(
         _open_session(definitions, workspace, catalog, "promote", quiet=quiet, verbose=verbose) as verb_session,
         channels.open_image_channel(verb_session, image, channel) as handle,
     ):
-        record = verb_session.catalog.record(ImageVersion(image, handle.arch, version))
+        record = require_record(verb_session.catalog, ImageVersion(image, handle.arch, version))
         is_new = new or verb_session.definitions.images[image].channel == channel
         entry = channels.promote(handle, record, reason, is_new=is_new, overwrite=overwrite)
     _print_entry(entry)
@@ -124,6 +124,8 @@ def show(
     """
     image_catalog = find_catalog(workspace, catalog, quiet=json)
     history = image_catalog.history(image, arch, channel)
+    if not history and (image, arch) not in image_catalog.images():
+        raise unknown_image(image_catalog, image, arch)
     if not history:
         raise channels.unknown_channel(image_catalog, image, arch, channel)
     if json:

@@ -12,12 +12,12 @@ from bakery.cli import options
 from bakery.cli.completion import complete_version_names
 from bakery.cli.consent import require_consent
 from bakery.cli.session import session
+from bakery.engine.blockers import Texts
 from bakery.engine.overview import find_record
 from bakery.engine.retirement import (
     Retirement,
-    Texts,
     plan_image,
-    plan_version,
+    plan_versions,
     retire_versions,
     settle_image,
 )
@@ -67,7 +67,8 @@ def retire(
     A version takes one step at a time: first it is not offered any more, then its images are disabled, then they and
     their snapshots are removed. 'bakery restore' undoes the first two. Keeps versions that a channel, an instance, a
     launch template, a parameter, another image or a state of Terraform refers to, and says so. --json prints the steps,
-    whether they are done or not.
+    whether they are done or not. A version that a person restored stays until the definition's `retention` changes, or
+    --to names another state for it.
 
     Example: bakery retire --dry-run
 
@@ -79,14 +80,16 @@ def retire(
     ) as verb_session:
         if to:
             selected = _require_versions(names or [])
-            plan = partial(_plan_version, verb_session, to, reason or "asked for", states)
+            planned = _plan_versions(verb_session, selected, to, reason or "asked for", states)
+            outcomes: Sequence[Outcome[object]] = planned
+            steps = [outcome.result for outcome in planned if outcome.result]
         elif reason:
             raise UsageError("--reason is for named versions", hint="the policy has reasons of its own: leave it out")
         else:
             selected = _select_images(verb_session, names or [])
-            plan = partial(plan_image, verb_session, states=states)
-        outcomes = run_parallel(selected, plan, jobs)
-        steps = [step for outcome in outcomes for step in outcome.result or ()]
+            images = run_parallel(selected, partial(plan_image, verb_session, states=states), jobs)
+            outcomes = images
+            steps = [step for image in images for step in image.result or ()]
         due = [step for step in steps if not step.blockers]
         if json:
             print(documents.dump_all(steps).decode(), end="")
@@ -125,9 +128,14 @@ def _select_images(verb_session: Session, names: list[str]) -> list[str]:
     return [definition.name for definition in selected if definition.retention]
 
 
-def _plan_version(verb_session: Session, to: RetiredState, reason: str, states: Texts, name: str) -> list[Retirement]:
-    record = find_record(verb_session.catalog, name, options.ARCH)
-    return [plan_version(verb_session, record, to, reason, states)]
+def _plan_versions(
+    verb_session: Session, names: list[str], to: RetiredState, reason: str, states: Texts
+) -> list[Outcome[Retirement]]:
+    """The step of each named version; the versions that the catalog does not have come first."""
+    look_ups = run_parallel(names, lambda name: find_record(verb_session.catalog, name, options.ARCH), options.JOBS)
+    records = [look_up.result for look_up in look_ups if look_up.result]
+    unknown = [Outcome[Retirement](look_up.name, None, look_up.error) for look_up in look_ups if look_up.error]
+    return [*unknown, *plan_versions(verb_session, records, to, reason, states)]
 
 
 def render(steps: Sequence[Retirement]) -> str:

@@ -10,6 +10,7 @@ from bakery.cli import options
 from bakery.cli.consent import require_consent
 from bakery.cli.session import session
 from bakery.engine.lifecycle import restore_version
+from bakery.engine.overview import require_record
 from bakery.engine.revocation import Revocation, plan_revocation, revoke_versions
 from bakery.engine.uses import describe_use
 from bakery.host.errors import UsageError
@@ -58,7 +59,7 @@ def revoke(
     with session(
         definitions, workspace, catalog, verb="revoke", must_exist=True, json=json, quiet=quiet, verbose=verbose
     ) as verb_session:
-        record = verb_session.catalog.record(ImageVersion(image, arch, version))
+        record = require_record(verb_session.catalog, ImageVersion(image, arch, version))
         revocations = plan_revocation(verb_session, record, with_children=not keep_children)
         if dry_run:
             print(documents.dump_all(revocations).decode() if json else render(revocations), end="" if json else "\n")
@@ -88,14 +89,15 @@ def restore(
 ) -> None:
     """Make a version usable again that was deprecated, disabled or revoked.
 
-    Its images can be started and are shared again. Moves no channel. Images that were removed are gone for good.
+    Its images can be started and are shared again. Moves no channel. The retention of the definition passes over the
+    version until it is changed. Images that were removed are gone for good.
 
     Example: bakery restore web 1.0.3 --reason "the finding was false"
     """
     with session(
         definitions, workspace, catalog, verb="restore", must_exist=True, json=json, quiet=quiet, verbose=verbose
     ) as verb_session:
-        record = verb_session.catalog.record(ImageVersion(image, arch, version))
+        record = require_record(verb_session.catalog, ImageVersion(image, arch, version))
         restored = restore_version(verb_session, record, reason)
     if json:
         print(documents.dump(restored).decode(), end="")

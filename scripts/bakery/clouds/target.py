@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -70,6 +71,11 @@ class Listing:
 
     resources: Mapping[str, Sequence[Resource]]
     failures: Mapping[str, BakeryError]
+
+
+def format_since(time: datetime | None) -> str:
+    """The `since` of a resource: whole seconds of UTC in ISO 8601; empty for an unknown time."""
+    return time.astimezone(UTC).isoformat(timespec="seconds") if time else ""
 
 
 def remove_each(resources: Iterable[Resource], remove: Callable[[Resource], None]) -> dict[Resource, BakeryError]:

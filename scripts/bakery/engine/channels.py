@@ -8,12 +8,12 @@ from bakery.catalog import Catalog, ChannelEntry, PointerChange, Record, owner
 from bakery.catalog.keys import version_numbers
 from bakery.engine.moves import find_defects, move_channel, settle_move
 from bakery.engine.notices import announce_move
-from bakery.engine.plan import describe_hold
 from bakery.engine.pointers import Channel, Targets, describe_places, list_changes
+from bakery.engine.publish_reasons import describe_hold
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host import files
-from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError, suggest
+from bakery.host.errors import BakeryError, ConflictError, UnknownNameError, UsageError, suggest
 from bakery.host.text import count_of
 from bakery.model.definition import ImageDefinition
 from bakery.model.fields import NAME
@@ -47,7 +47,7 @@ def promote(
     """Point a channel at a complete version because a person said so; its entry, which may exist already.
 
     No run moves a channel any more that points at an older version than the newest; to promote the newest releases it.
-    UsageError if the image has no such channel, unless it `is_new`. `overwrite` replaces values that others wrote.
+    UnknownNameError if the image has no such channel, unless it `is_new`. `overwrite` replaces values of others.
     """
     settle_move(channel, overwrite=overwrite)
     if not is_new:
@@ -163,9 +163,9 @@ def require_head(channel: Channel) -> ChannelEntry:
     return head
 
 
-def unknown_channel(catalog: Catalog, image: str, arch: str, name: str) -> NotFoundError:
+def unknown_channel(catalog: Catalog, image: str, arch: str, name: str) -> UnknownNameError:
     """The error for a channel that an image does not have."""
-    return NotFoundError(
+    return UnknownNameError(
         f"{image} has no channel {name}", where=catalog.location, hint=_hint_at_channels(catalog, image, arch, name)
     )
 
@@ -210,11 +210,11 @@ def _move(
 
 
 def _require_channel(channel: Channel) -> None:
-    """Raise UsageError if the channel does not exist: a mistyped name would make a new one."""
+    """Raise UnknownNameError if the channel does not exist: a mistyped name would make a new one."""
     head = channel.head
     if head is None or not head.version:
         near = _hint_at_channels(channel.catalog, channel.image, channel.arch, channel.name)
-        raise UsageError(f"{channel.image} has no channel {channel.name}", hint=f"{near}; --new makes a new one")
+        raise UnknownNameError(f"{channel.image} has no channel {channel.name}", hint=f"{near}; --new makes a new one")
 
 
 def _refuse_incomplete(channel: Channel, record: Record) -> None:

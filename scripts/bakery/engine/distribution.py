@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from bakery.catalog import Record
 from bakery.clouds.target import Target, gone_error
-from bakery.engine.plan import describe_encryption, list_unwanted
+from bakery.engine.bake_reasons import describe_encryption
 from bakery.engine.pointers import Targets
 from bakery.engine.publish import lock_version, publish_everywhere
+from bakery.engine.publish_reasons import list_unwanted
 from bakery.engine.recovery import publish_recovered
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, ConflictError

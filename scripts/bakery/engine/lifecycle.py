@@ -4,8 +4,9 @@ The record has the state first, as pending, then the images follow. A run that i
 the next verb for that state brings the images there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from bakery.catalog import Record
 from bakery.catalog.catalog import require_change
@@ -15,11 +16,15 @@ from bakery.engine import distribution
 from bakery.engine.notices import announce_state
 from bakery.engine.pointers import Targets
 from bakery.engine.publish import lock_version
+from bakery.engine.restored import name_policy
 from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host.errors import ConflictError, UsageError
 from bakery.host.events import Event
-from bakery.host.parallel import raise_failures, run_parallel
+from bakery.host.parallel import Outcome, raise_failures, run_parallel
+from bakery.model.version import ImageVersion, Versioned
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -34,9 +39,45 @@ def open_image_targets(session: Session, image: str) -> Iterator[Mapping[str, Ta
         yield targets
 
 
-def change_state(session: Session, targets: Targets, record: Record, state: State, reason: str) -> Record:
+def work_by_image(
+    session: Session,
+    versions: Sequence[Versioned],
+    begin: Callable[[str, str, Targets], Callable[[ImageVersion], Result]],
+) -> list[Outcome[Result]]:
+    """Work on versions one after another, after one login for each image; their outcomes.
+
+    `begin` gets name, architecture and targets of an image, and returns the work on one of its versions. A failed
+    login, or beginning, is the outcome of all versions of the image.
+    """
+    by_image: dict[str, dict[str, ImageVersion]] = {}
+    for version in map(ImageVersion.of, versions):
+        named = by_image.setdefault(f"{version.image} {version.arch}", {})
+        named[f"{version.image} {version.version}"] = version
+
+    def work_on_image(name: str) -> list[Outcome[Result]]:
+        by_name = by_image[name]
+        image, arch = name.split()
+        with open_image_targets(session, image) as targets:
+            work = begin(image, arch, targets)
+            return run_parallel(list(by_name), lambda version: work(by_name[version]), jobs=1)
+
+    outcomes: list[Outcome[Result]] = []
+    for image in run_parallel(list(by_image), work_on_image, jobs=1):
+        outcomes += image.result or [Outcome(version, None, image.error) for version in by_image[image.name]]
+    return outcomes
+
+
+def require_records(outcomes: Sequence[Outcome[Record]]) -> list[Record]:
+    """The records of changed versions; one error for all that failed."""
+    raise_failures(outcomes, nouns="versions")
+    return [outcome.result for outcome in outcomes if outcome.result]
+
+
+def change_state(
+    session: Session, targets: Targets, record: Record, state: State, reason: str, owner: str = ""
+) -> Record:
     """Bring a version to a state and its images with it; its record. PartialError if some targets fail."""
-    return settle(session, targets, session.catalog.change_state(record, state, reason))
+    return settle(session, targets, session.catalog.change_state(record, state, reason, owner))
 
 
 def settle(session: Session, targets: Targets, record: Record) -> Record:
@@ -88,6 +129,8 @@ def _distribute(session: Session, targets: Targets, record: Record) -> Record:
 def restore_version(session: Session, record: Record, reason: str) -> Record:
     """Make a version that was retired or revoked usable again; its record. One that is complete is repaired.
 
+    The policy of its definition passes over it from now on.
+
     UsageError without a definition, by which its targets would be known; NotFoundError if its images are gone.
     """
     definition = session.definitions.images.get(record.image)
@@ -104,7 +147,7 @@ def restore_version(session: Session, record: Record, reason: str) -> Record:
         if record.state == "complete" and not record.pending:
             bring_images(session, targets, record)
             return _distribute(session, targets, record)
-        return change_state(session, targets, record, "complete", reason)
+        return change_state(session, targets, record, "complete", reason, name_policy(definition.retention))
 
 
 def _refuse_gone(targets: Targets, record: Record) -> None:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from bakery.catalog import Catalog, Failure, Record, read_all
 from bakery.catalog.heads import CurrentHeads
-from bakery.engine.plan import Lookups
+from bakery.engine.world import Lookups
 from bakery.model.definition import ImageDefinition
 
 Answer = TypeVar("Answer")

@@ -8,7 +8,7 @@ from bakery.catalog import VERSION, Catalog, Record
 from bakery.catalog.search import find_descendants, find_identity
 from bakery.contents.comparison import Comparison, compare_versions
 from bakery.engine.vulnerabilities import compare_known_vulnerabilities
-from bakery.host.errors import NotFoundError, UsageError, suggest
+from bakery.host.errors import NotFoundError, UnknownNameError, suggest
 from bakery.model.contents import Contents, SbomFormat
 from bakery.model.documents import Base, Strict
 from bakery.model.project import Project
@@ -41,14 +41,16 @@ def find_record(catalog: Catalog, name: str, arch: str) -> Record:
     if image not in names:
         if record := find_identity(catalog, name):
             return record
-        raise NotFoundError(f"the catalog has no version named '{name}'", hint=hint_at_images(image, names))
+        raise UnknownNameError(f"the catalog has no version named '{name}'", hint=hint_at_images(image, names))
     if VERSION.match(selector):
-        return catalog.record(ImageVersion(image, arch, selector))
+        return require_record(catalog, ImageVersion(image, arch, selector))
     if at:
         entry = catalog.channel(image, arch, selector)
         if entry is None:
             channels = ", ".join(catalog.channels(image, arch)) or "none"
-            raise UsageError(f"{image} has no version or channel '{selector}' ({arch})", hint=f"channels: {channels}")
+            raise UnknownNameError(
+                f"{image} has no version or channel '{selector}' ({arch})", hint=f"channels: {channels}"
+            )
         return catalog.record(ImageVersion(image, arch, entry.version))
     record = catalog.newest(image, arch)
     if record is None:
@@ -56,10 +58,21 @@ def find_record(catalog: Catalog, name: str, arch: str) -> Record:
     return record
 
 
-def unknown_image(catalog: Catalog, image: str, arch: str) -> NotFoundError:
+def require_record(catalog: Catalog, of: ImageVersion) -> Record:
+    """The record of a version that a person names; UnknownNameError if there is none."""
+    versions = catalog.versions(of.image, of.arch)
+    if not versions:
+        raise unknown_image(catalog, of.image, of.arch)
+    if of.version not in versions:
+        hint = f"newest versions: {', '.join(versions[-5:])}"
+        raise UnknownNameError(f"{of.image} {of.version} ({of.arch}) is not in the catalog", hint=hint)
+    return catalog.record(of)
+
+
+def unknown_image(catalog: Catalog, image: str, arch: str) -> UnknownNameError:
     """The error for an image of which the catalog has no version."""
     hint = hint_at_images(image, catalog.image_names())
-    return NotFoundError(f"{image} has no version ({arch})", where=catalog.location, hint=hint)
+    return UnknownNameError(f"{image} has no version ({arch})", where=catalog.location, hint=hint)
 
 
 def hint_at_images(name: str, images: Sequence[str]) -> str:

@@ -1,28 +1,26 @@
 """Retires old versions: deprecates, disables and removes them by the age, number and use that a definition allows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Literal
 
 from bakery.catalog import Record
 from bakery.catalog.catalog import require_change
 from bakery.catalog.record import State
-from bakery.catalog.search import find_descendants
-from bakery.engine.channels import find_earlier
-from bakery.engine.lifecycle import change_state, open_image_targets, settle
+from bakery.engine.blockers import Blockers, Texts
+from bakery.engine.lifecycle import change_state, open_image_targets, require_records, settle, work_by_image
 from bakery.engine.pointers import Targets
+from bakery.engine.restored import describe_restore
 from bakery.engine.session import Session
-from bakery.engine.uses import describe_use, find_uses
+from bakery.engine.uses import report_unseen
 from bakery.host.errors import ConflictError
-from bakery.host.parallel import raise_failures, run_parallel
+from bakery.host.parallel import Outcome
 from bakery.host.text import count_of
 from bakery.model.documents import Strict
-from bakery.model.retention import LAUNCHED_WITHIN_DAYS, Retention
+from bakery.model.retention import Retention
 from bakery.model.version import ImageVersion
 
-Texts = Mapping[Path, str]  # of states of Terraform, in small letters
 LIVING: tuple[State, ...] = ("complete", "deprecated", "disabled")  # versions that can be used, or used again
 
 
@@ -100,35 +98,64 @@ def plan_image(session: Session, image: str, states: Texts, now: datetime | None
         return []
     records = session.catalog.records(image, definition.arch)
     steps = plan_retirement(definition.retention, records, now or datetime.now(UTC))
+    by_version = {record.version: record for record in records}
+    report_unseen(session, [by_version[step.version] for step in steps if step.after != "deprecated"])
     with open_image_targets(session, image) as targets:
-        return [_add_blockers(session, targets, step, states) for step in steps]
+        blockers = Blockers(session, targets, image, definition.arch, states)
+        planned = [_add_blockers(blockers, step, by_version[step.version]) for step in steps]
+    return [_keep_restored(session, step, by_version[step.version], definition.retention) for step in planned]
 
 
-def plan_version(session: Session, record: Record, after: State, reason: str, states: Texts) -> Retirement:
-    """The step that a person asks for, with all that blocks it."""
-    require_change(record, after)
-    step = Retirement(record.image, record.arch, record.version, record.state, after, reason)
-    with open_image_targets(session, record.image) as targets:
-        return _add_blockers(session, targets, step, states)
+def _keep_restored(session: Session, step: Retirement, record: Record, retention: Retention) -> Retirement:
+    restore = describe_restore(session.catalog, record, retention)
+    return replace(step, blockers=(restore, *step.blockers)) if restore else step
+
+
+def plan_versions(
+    session: Session, records: Sequence[Record], after: State, reason: str, states: Texts
+) -> list[Outcome[Retirement]]:
+    """The step of each version that a person asks for, with all that blocks it."""
+    by_version = {ImageVersion.of(record): record for record in records}
+    if after != "deprecated":
+        report_unseen(session, records)
+
+    def begin(image: str, arch: str, targets: Targets) -> Callable[[ImageVersion], Retirement]:
+        blockers = Blockers(session, targets, image, arch, states)
+
+        def plan(version: ImageVersion) -> Retirement:
+            record = by_version[version]
+            require_change(record, after)
+            step = Retirement(image, arch, record.version, record.state, after, reason)
+            return _add_blockers(blockers, step, record)
+
+        return plan
+
+    return work_by_image(session, records, begin)
 
 
 def retire_versions(session: Session, retirements: Sequence[Retirement], states: Texts) -> list[Record]:
     """Do the steps without blockers, which are looked for again; their records.
 
-    A version that fails keeps no other one from its step.
+    Logs in once for each image. A version that fails keeps no other one from its step.
     """
-    by_name = {f"{step.image} {step.version}": step for step in retirements if not step.blockers}
+    steps = {ImageVersion.of(step): step for step in retirements if not step.blockers}
 
-    def retire(name: str) -> Record:
-        step = by_name[name]
-        with open_image_targets(session, step.image) as targets:
-            if blockers := list(_find_blockers(session, targets, step, states)):
-                raise ConflictError(f"{name} stays {step.before}: {'; '.join(blockers)}", hint="nothing was changed")
-            return change_state(session, targets, _read_record(session, step), step.after, step.reason)
+    def begin(image: str, arch: str, targets: Targets) -> Callable[[ImageVersion], Record]:
+        blockers = Blockers(session, targets, image, arch, states)
+        return lambda version: _retire_version(blockers, steps[version])
 
-    outcomes = run_parallel(list(by_name), retire, jobs=1)
-    raise_failures(outcomes, nouns="versions")
-    return [outcome.result for outcome in outcomes if outcome.result]
+    return require_records(work_by_image(session, list(steps), begin))
+
+
+def _retire_version(blockers: Blockers, step: Retirement) -> Record:
+    """Do a step; ConflictError if something keeps the version now, or it has another state than in the plan."""
+    session, name = blockers.session, f"{step.image} {step.version}"
+    record = session.catalog.record(ImageVersion.of(step))
+    if record.state not in (step.before, step.after):
+        raise ConflictError(f"{name} is {record.state} by now, and was {step.before}", hint="plan again and look")
+    if reasons := list(blockers.find(record, step.after)):
+        raise ConflictError(f"{name} stays {step.before}: {'; '.join(reasons)}", hint="nothing was changed")
+    return change_state(session, blockers.targets, record, step.after, step.reason)
 
 
 def settle_image(session: Session, image: str) -> None:
@@ -141,51 +168,5 @@ def settle_image(session: Session, image: str) -> None:
                 settle(session, targets, record)
 
 
-def _add_blockers(session: Session, targets: Targets, step: Retirement, states: Texts) -> Retirement:
-    return replace(step, blockers=tuple(_find_blockers(session, targets, step, states)))
-
-
-def _find_blockers(session: Session, targets: Targets, step: Retirement, states: Texts) -> Iterator[str]:
-    """The reasons to keep a version; the targets are asked only if it would be disabled or removed."""
-    record = _read_record(session, step)
-    catalog = session.catalog
-    definition = session.definitions.images.get(record.image)
-    for line in ("", definition.version) if definition else ("",):
-        newest = catalog.newest(record.image, record.arch, line)
-        if newest and newest.version == record.version:
-            scope = f" of release line {line}" if line else ""
-            yield f"it is the newest complete version{scope}: only 'bakery revoke' forbids it"
-            break
-    for head in catalog.heads(record.image, record.arch):
-        earlier = find_earlier(catalog, head)
-        if head.version == record.version:
-            yield f"{head.channel} points at it"
-        elif earlier and earlier.version == record.version:
-            yield f"{head.channel} would roll back to it"
-    if step.after == "deprecated":
-        return
-    for child in find_descendants(catalog, record):
-        yield f"{child.image} {child.version} is built on it"
-    retention = definition.retention if definition else None
-    idle_days = retention.launched_within_days if retention else LAUNCHED_WITHIN_DAYS
-    uses, unknown = find_uses(targets, record)
-    if unknown:
-        yield f"its users are unknown: {unknown}"
-    began = datetime.now(UTC) - timedelta(days=idle_days)
-    for use in uses:
-        if use.kind != "launch" or datetime.fromisoformat(use.at) >= began:
-            yield describe_use(use)
-    yield from _find_in_states(record, states)
-
-
-def _find_in_states(record: Record, states: Texts) -> Iterator[str]:
-    locations = [
-        location for publication in record.publications for location in (*publication.locations, *publication.withdrawn)
-    ]
-    identities = sorted({text for location in locations for text in (location.id, location.snapshot)} - {""})
-    for path, text in states.items():
-        yield from (f"{path} has {identity}" for identity in identities if identity.casefold() in text)
-
-
-def _read_record(session: Session, step: Retirement) -> Record:
-    return session.catalog.record(ImageVersion(step.image, step.arch, step.version))
+def _add_blockers(blockers: Blockers, step: Retirement, record: Record) -> Retirement:
+    return replace(step, blockers=tuple(blockers.find(record, step.after)))

@@ -1,6 +1,6 @@
 """Revokes a version and those that were built on it: first shows what depends on them, then moves the channels away."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -10,15 +10,14 @@ from bakery.catalog.catalog import require_change
 from bakery.catalog.search import find_descendants
 from bakery.clouds.target import Use
 from bakery.engine.channels import list_earlier, open_channel, require_movable, retreat
-from bakery.engine.lifecycle import change_state, open_image_targets
+from bakery.engine.lifecycle import change_state, open_image_targets, require_records, work_by_image
 from bakery.engine.moves import settle_move
 from bakery.engine.notices import announce_move
 from bakery.engine.plan import ChannelMove
 from bakery.engine.pointers import Channel, Targets
 from bakery.engine.session import Session
-from bakery.engine.uses import find_uses
+from bakery.engine.uses import find_uses, report_unseen
 from bakery.host.errors import BakeryError
-from bakery.host.parallel import raise_failures, run_parallel
 from bakery.model.documents import Strict
 from bakery.model.version import ImageVersion
 
@@ -50,6 +49,7 @@ def plan_revocation(session: Session, record: Record, *, with_children: bool) ->
         require_change(record, "revoked")
     children = find_descendants(session.catalog, record) if with_children else []
     records = [record, *children]
+    report_unseen(session, records)
     versions = [ImageVersion.of(affected) for affected in records]
     name = f"{record.image} {record.version}"
     revocations, stuck = [], list[str]()
@@ -74,15 +74,14 @@ def plan_revocation(session: Session, record: Record, *, with_children: bool) ->
 def revoke_versions(session: Session, revocations: Sequence[Revocation], reason: str) -> list[Record]:
     """Move the channels away, forbid each version, and disable its images; their records.
 
-    A version that fails keeps no other one from being revoked.
+    Logs in once for each image. A version that fails keeps no other one from being revoked.
     """
-    by_name = {f"{revocation.image} {revocation.version}": revocation for revocation in revocations}
-    versions = [ImageVersion.of(revocation) for revocation in revocations]
-    outcomes = run_parallel(
-        list(by_name), lambda name: _revoke_version(session, by_name[name], versions, reason), jobs=1
-    )
-    raise_failures(outcomes, nouns="versions")
-    return [outcome.result for outcome in outcomes if outcome.result]
+    by_version = {ImageVersion.of(revocation): revocation for revocation in revocations}
+
+    def begin(_image: str, _arch: str, targets: Targets) -> Callable[[ImageVersion], Record]:
+        return lambda version: _revoke_version(session, targets, by_version[version], by_version.keys(), reason)
+
+    return require_records(work_by_image(session, revocations, begin))
 
 
 def _plan_moves(
@@ -122,15 +121,16 @@ def _find_earlier(
     return None, obstacles
 
 
-def _revoke_version(session: Session, revocation: Revocation, revoked: Collection[ImageVersion], reason: str) -> Record:
+def _revoke_version(
+    session: Session, targets: Targets, revocation: Revocation, revoked: Collection[ImageVersion], reason: str
+) -> Record:
     text = f"built on {revocation.parent}: {reason}" if revocation.parent else reason
     record = session.catalog.record(revocation)
-    with open_image_targets(session, record.image) as targets:
-        if definition := session.definitions.images.get(record.image):
-            for name in session.catalog.channel_names(record.image, record.arch):
-                with open_channel(session, definition, name, targets) as channel:
-                    _move_away(session, channel, record, revoked, f"{record.version} is revoked: {reason}")
-        return change_state(session, targets, record, "revoked", text)
+    if definition := session.definitions.images.get(record.image):
+        for name in session.catalog.channel_names(record.image, record.arch):
+            with open_channel(session, definition, name, targets) as channel:
+                _move_away(session, channel, record, revoked, f"{record.version} is revoked: {reason}")
+    return change_state(session, targets, record, "revoked", text)
 
 
 def _move_away(

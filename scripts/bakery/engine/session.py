@@ -10,8 +10,9 @@ from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
 from bakery.engine.lookups import CatalogLookups
 from bakery.engine.notifications import Notifier, named_recipients
-from bakery.engine.plan import Plan, World, plan
+from bakery.engine.plan import Plan, plan
 from bakery.engine.updates import MAX_AGE
+from bakery.engine.world import World
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter, silent
 from bakery.model import baked, definition, documents, resources

@@ -31,6 +31,7 @@ from bakery.engine.inspection import inspect_build
 from bakery.engine.locks import check_versions
 from bakery.engine.logins import open_vault, read_build_credentials
 from bakery.engine.notices import announce_version
+from bakery.engine.overview import require_record
 from bakery.engine.parents import find_parent_disk
 from bakery.engine.plan import Action
 from bakery.engine.provenance import keep_provenance
@@ -283,7 +284,7 @@ def distribute_version(session: Session, image: str, version: str, *, follow: bo
     It need not be in the workspace. The channel of the definition follows, if asked to.
     """
     [definition] = session.definitions.select([image])
-    record = session.catalog.record(ImageVersion(image, definition.arch, version))
+    record = require_record(session.catalog, ImageVersion(image, definition.arch, version))
     with (
         record_failures(session, definition, "publish", record.input_key),
         open_targets(session, definition) as targets,

@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bakery.catalog import Record
+from bakery.clouds import CLOUDS
 from bakery.clouds.target import Use
 from bakery.engine.pointers import Targets
+from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, UsageError, describe_error
+from bakery.host.events import Event
 
 
 def find_uses(targets: Targets, record: Record) -> tuple[tuple[Use, ...], str]:
@@ -24,6 +27,15 @@ def find_uses(targets: Targets, record: Record) -> tuple[tuple[Use, ...], str]:
         except BakeryError as error:
             failures.append(f"{publication.target}: {describe_error(error)}")
     return tuple(uses), "; ".join(failures)
+
+
+def report_unseen(session: Session, records: Iterable[Record]) -> None:
+    """Say once for each target of an image which users of its versions nobody can see there."""
+    names = {(record.image, publication.target) for record in records for publication in record.publications}
+    for image, target in sorted(names):
+        cloud = CLOUDS.get(target)  # None for one that only a newer release knows
+        if cloud and cloud.unseen_users:
+            session.report(Event("note", "retire", image, f"{target} does not show {cloud.unseen_users}"))
 
 
 def describe_use(use: Use) -> str:

@@ -69,6 +69,10 @@ class NotFoundError(BakeryError):
     """A named object (catalog key, version, channel, secret) does not exist."""
 
 
+class UnknownNameError(UsageError, NotFoundError):
+    """The command line names an image, a version or a channel that does not exist."""
+
+
 class ConflictError(BakeryError):
     """Another run holds or changed the same thing."""
 

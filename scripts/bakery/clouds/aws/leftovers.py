@@ -17,7 +17,7 @@ from bakery.clouds.aws import images, snapshots
 from bakery.clouds.aws.calls import VISIBLE_SECONDS, error_code, explain_errors
 from bakery.clouds.aws.clients import EC2Client, Filter, Image
 from bakery.clouds.aws.tagging import from_aws
-from bakery.clouds.target import Resource, ResourceKind, remove_each
+from bakery.clouds.target import Resource, ResourceKind, format_since, remove_each
 from bakery.host.errors import BakeryError
 from bakery.host.waiting import wait_until
 from bakery.model.tags import SHA256
@@ -74,7 +74,7 @@ def _list_images(ec2: EC2Client, home: EC2Client, where: str, image: str, arch: 
     for ami in (ami for page in pages for ami in page["Images"]):
         match = re.fullmatch(rf"{re.escape(image)}-([0-9]+\.[0-9]+\.[0-9]+)-{re.escape(arch)}", ami["Name"])
         if match and _is_ours(ami, home, image):
-            began = _format_time(datetime.fromisoformat(ami["CreationDate"]))
+            began = format_since(datetime.fromisoformat(ami["CreationDate"]))
             yield Resource(where, "image", ami["ImageId"], match[1], began)
             if snapshot := images.snapshot_of(ami):
                 yield Resource(where, "snapshot", snapshot, match[1], began)
@@ -101,11 +101,7 @@ def _new_resource(
     where: str, kind: ResourceKind, name: str, described: Mapping[str, Any], began: datetime | None
 ) -> Resource:
     version = from_aws(described).get("bakery:version", "")
-    return Resource(where, kind, name, version, _format_time(began) if began else "")
-
-
-def _format_time(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="seconds")
+    return Resource(where, kind, name, version, format_since(began))
 
 
 def _read_time(name: str) -> datetime | None:

@@ -48,4 +48,5 @@ CLOUD = Cloud(
     try_login=_try_login,
     find_base=_find_base,
     open_disk=_open_disk,
+    unseen_users="machines in other subscriptions than that of the gallery",
 )

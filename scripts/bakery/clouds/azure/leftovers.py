@@ -6,7 +6,6 @@ azure-arm builds in a resource group of its own, which has the tags of the image
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
@@ -16,7 +15,7 @@ from bakery.clouds.azure.calls import explain_errors
 from bakery.clouds.azure.names import BLOB_CONTAINER, GalleryVersion, gallery_image
 from bakery.clouds.azure.session import AzureSession
 from bakery.clouds.azure.settings import AzureDistribution
-from bakery.clouds.target import Listing, Resource, ResourceKind, remove_each
+from bakery.clouds.target import Listing, Resource, ResourceKind, format_since, remove_each
 from bakery.host.errors import BakeryError
 from bakery.host.parallel import run_parallel
 from bakery.model.version import ImageVersion
@@ -64,7 +63,7 @@ def _list_versions(session: AzureSession, address: GalleryVersion, image: str, a
             )
             if _is_marked(version.tags, image, arch):
                 yield Resource(
-                    where, "image", str(name), name.version, _format_time(profile.published_date if profile else None)
+                    where, "image", str(name), name.version, format_since(profile.published_date if profile else None)
                 )
 
 
@@ -77,7 +76,7 @@ def _list_groups(session: AzureSession, subscription: str, image: str, arch: str
                 content = session.resources.resources.list_by_resource_group(name, expand="createdTime")
                 times = [resource.created_time for resource in content if resource.created_time]
                 version = (group.tags or {}).get("bakery:version", "")
-                yield Resource(subscription, "resource group", name, version, _format_time(max(times, default=None)))
+                yield Resource(subscription, "resource group", name, version, format_since(max(times, default=None)))
 
 
 def _list_blobs(blobs: BlobServiceClient, where: str, image: str, arch: str) -> Iterator[Resource]:
@@ -87,15 +86,11 @@ def _list_blobs(blobs: BlobServiceClient, where: str, image: str, arch: str) -> 
     with explain_errors("list the uploaded disks", container.url), suppress(ResourceNotFoundError):
         for blob in container.list_blobs(name_starts_with=f"{image}-"):
             if match := pattern.fullmatch(blob.name):
-                yield Resource(where, "upload", blob.name, match[1], _format_time(blob.last_modified))
+                yield Resource(where, "upload", blob.name, match[1], format_since(blob.last_modified))
 
 
 def _is_marked(tags: Mapping[str, str] | None, image: str, arch: str) -> bool:
     return {"bakery:image": image, "bakery:arch": arch}.items() <= (tags or {}).items()
-
-
-def _format_time(time: datetime | None) -> str:
-    return time.astimezone(UTC).isoformat(timespec="seconds") if time else ""
 
 
 def _remove_version(session: AzureSession, name: str) -> None:

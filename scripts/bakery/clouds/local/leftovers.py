@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery.clouds.target import Resource, ResourceKind, remove_each
+from bakery.clouds.target import Resource, ResourceKind, format_since, remove_each
 from bakery.host import files
 from bakery.host.errors import BakeryError, BusyError
 
@@ -73,5 +73,5 @@ def _list_matches(folder: Path, pattern: str, kind: ResourceKind) -> Iterator[Re
         for path in sorted(folder.iterdir()):
             if match := re.fullmatch(pattern, path.name):
                 with suppress(FileNotFoundError):
-                    written = datetime.fromtimestamp(path.lstat().st_mtime, UTC).isoformat(timespec="seconds")
+                    written = format_since(datetime.fromtimestamp(path.lstat().st_mtime, UTC))
                     yield Resource(str(folder), kind, path.name, match["version"], written)

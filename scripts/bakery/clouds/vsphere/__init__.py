@@ -52,4 +52,5 @@ CLOUD = Cloud(
     try_login=_try_login,
     find_base=_find_base,
     open_disk=_open_disk,
+    unseen_users="machines that were deployed from an item: they are clones and do not need it any more",
 )

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
-from bakery.clouds.target import Resource, ResourceKind, remove_each
+from bakery.clouds.target import Resource, ResourceKind, format_since, remove_each
 from bakery.clouds.vsphere import channels, notes, upload
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.machines import Machine, destroy_machine, list_machines
@@ -22,7 +22,7 @@ def list_items(library: Library, image: str, arch: str) -> Iterator[Resource]:
         match = pattern.fullmatch(item.name)
         if match and _is_marked(item, image, arch):
             kind: ResourceKind = "upload" if match["unfinished"] else "image"
-            yield Resource(library.where, kind, item.id, match["version"], _format_time(item.creation_time))
+            yield Resource(library.where, kind, item.id, match["version"], format_since(_read_time(item.creation_time)))
 
 
 def remove_items(library: Library, resources: Sequence[Resource]) -> dict[Resource, BakeryError]:
@@ -40,7 +40,7 @@ def list_build_machines(session: SoapSession, where: str, datacenter: str, image
     """The machines that Packer works on. Their names are free to everybody, so each has a setting that is ours."""
     pattern = re.compile(rf"{re.escape(image)}-{VERSION}-{re.escape(arch)}-[0-9a-f]{{8}}")
     return [
-        Resource(where, "instance", machine.id, match["version"], _format_time(machine.changed))
+        Resource(where, "instance", machine.id, match["version"], format_since(_read_time(machine.changed)))
         for machine in list_machines(session, datacenter, pattern)
         if (match := pattern.fullmatch(machine.name)) and _is_build(machine)
     ]
@@ -60,5 +60,5 @@ def _is_build(machine: Machine) -> bool:
     return bool(machine.build) and machine.name.startswith(f"{machine.build}-")
 
 
-def _format_time(time: str) -> str:
-    return datetime.fromisoformat(time).astimezone(UTC).isoformat(timespec="seconds") if time else ""
+def _read_time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -10,12 +10,14 @@ from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding, Listing, Resource, Status, Use, gone_error
 from bakery.clouds.vsphere import channels, leftovers, notes, retirement
 from bakery.clouds.vsphere.library import Item, Library
+from bakery.clouds.vsphere.places import do_everywhere, name_place, raise_failures, try_everywhere
 from bakery.clouds.vsphere.release import VsphereRelease, refuse_foreign
 from bakery.clouds.vsphere.session import connect
 from bakery.clouds.vsphere.settings import VsphereDistribution
 from bakery.clouds.vsphere.template import log_in
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
-from bakery.host.events import Reporter, report_step
+from bakery.host.events import Event, Reporter, report_step
+from bakery.host.parallel import run_parallel
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import (
@@ -114,11 +116,18 @@ class VsphereTarget:
         return replace(publication, locations=locations, seconds=phases.seconds)
 
     def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
-        """Do nothing: whoever may read a library may use all of its items."""
+        """Say that the items stay: whoever may read a library may use all of its items, and may need this one."""
+        for location in locations:
+            text = f"its item stays in {name_place(location.location)}; remove it there if nobody needs it"
+            report(Event("note", "publish", full_name(publication), text))
 
     def inspect(self, publication: Publication, availability: Availability = "available") -> list[Finding]:
         """Check the name, notes and files of the publication's items."""
-        return [self._inspect_location(location, publication, availability) for location in publication.locations]
+        places = {location.location: location for location in publication.locations}
+        findings = do_everywhere(
+            "look", places, lambda place: self._inspect_location(places[place], publication, availability)
+        )
+        return list(findings.values())
 
     def find_uses(self, publication: Publication) -> list[Use]:
         """None: machines are clones.
@@ -134,8 +143,9 @@ class VsphereTarget:
         NotFoundError if a version to be usable is gone.
         """
         with report_step(report, "retire", full_name(publication), f"{availability} in its libraries"):
-            for location in publication.locations:
-                self._retire(location, publication, availability)
+            places = {location.location: location for location in publication.locations}
+            work = "change the items"
+            do_everywhere(work, places, lambda place: self._retire(places[place], publication, availability))
 
     def wanted_locations(self) -> Collection[Location]:
         """The libraries."""
@@ -147,12 +157,14 @@ class VsphereTarget:
 
     def read_channel(self, of: Versioned, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
         """The channel's item, with the ID of the item that it is a copy of; its own ID if that one is gone."""
-        name, pointers = channels.item_name(of, channel), {}
-        for location in locations:
+        name = channels.item_name(of, channel)
+
+        def read(location: Location) -> Pointer | None:
             with self._open_library(location, of) as library:
-                if source := channels.find_source(library, name):
-                    pointers[location] = _new_pointer(location, name, source.id)
-        return pointers
+                source = channels.find_source(library, name)
+                return _new_pointer(location, name, source.id) if source else None
+
+        return do_everywhere(f"read {name}", locations, read)
 
     def point(
         self, publication: Publication, channel: str, locations: Collection[Location], report: Reporter
@@ -162,34 +174,40 @@ class VsphereTarget:
         # The channel's consumers read the version's name in the notes: the name of this item lacks it.
         text = notes.write(self._definition.description, _channel_tags(publication, channel))
         values = self.channel_values(publication)
-        for location in locations:
+
+        def move(location: Location) -> Pointer:
             with (
-                report_step(report, "promote", full_name(publication), f"copy to {name} in {location.region}"),
+                report_step(report, "promote", full_name(publication), f"copy to {name} in {name_place(location)}"),
                 self._open_library(location, publication) as library,
             ):
                 version = library.by_id(values[location])
                 if version is None:
                     raise NotFoundError(f"the item of {full_name(publication)} is gone", where=library.where)
                 channels.move(library, name, version, text)
-        return {location: _new_pointer(location, name, values[location]) for location in locations}
+            return _new_pointer(location, name, values[location])
+
+        return do_everywhere(f"move {name}", locations, move)
 
     def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
         """Remove the channel's item if it is a copy of one of these items."""
-        for location, sources in values.items():
+        name = channels.item_name(of, channel)
+
+        def remove(location: Location) -> None:
             with self._open_library(location, of) as library:
-                channels.remove(library, channels.item_name(of, channel), sources)
+                channels.remove(library, name, values[location])
+
+        do_everywhere(f"remove {name}", values, remove)
 
     def list_resources(self, image: str, arch: str) -> Listing:
         """The items of an image in each library, and the machines of its builds."""
-        resources: dict[str, Sequence[Resource]] = {}
-        failures: dict[str, BakeryError] = {}
-        for place in self._vsphere.places:
-            try:
-                with connect(place.account, self._credentials) as vcenter:
-                    library = Library(vcenter, place.region)
-                    resources[_place_name(place)] = list(leftovers.list_items(library, image, arch))
-            except BakeryError as error:
-                failures[_place_name(place)] = error
+
+        def list_items(place: Location) -> Sequence[Resource]:
+            with connect(place.account, self._credentials) as vcenter:
+                return list(leftovers.list_items(Library(vcenter, place.region), image, arch))
+
+        outcomes = {name_place(place): at for place, at in try_everywhere(self._vsphere.places, list_items).items()}
+        resources = {name: outcome.result for name, outcome in outcomes.items() if outcome.result is not None}
+        failures = {name: outcome.error for name, outcome in outcomes.items() if outcome.error}
         if site := self._vsphere.build:
             site_name = f"{self._vsphere.server}/{site.datacenter}"
             try:
@@ -206,13 +224,22 @@ class VsphereTarget:
         machines = [resource for resource in resources if resource.kind == "instance"]
         failures: dict[Resource, BakeryError] = {}
         if machines:
-            with log_in(self._vsphere.server, self._credentials) as session:
-                failures |= leftovers.remove_machines(session, machines)
-        for place in self._vsphere.places:
-            items = [one for one in resources if one.kind != "instance" and one.location == _place_name(place)]
-            if items:
-                with connect(place.account, self._credentials) as vcenter:
-                    failures |= leftovers.remove_items(Library(vcenter, place.region), items)
+            try:
+                with log_in(self._vsphere.server, self._credentials) as session:
+                    failures |= leftovers.remove_machines(session, machines)
+            except BakeryError as error:
+                failures |= dict.fromkeys(machines, error)
+        items = {
+            place: [item for item in resources if item.kind != "instance" and item.location == name_place(place)]
+            for place in self._vsphere.places
+        }
+
+        def remove(place: Location) -> Mapping[Resource, BakeryError]:
+            with connect(place.account, self._credentials) as vcenter:
+                return leftovers.remove_items(Library(vcenter, place.region), items[place])
+
+        for place, outcome in try_everywhere([place for place in items if items[place]], remove).items():
+            failures |= dict.fromkeys(items[place], outcome.error) if outcome.error else outcome.result or {}
         return failures
 
     @property
@@ -237,18 +264,31 @@ class VsphereTarget:
     def _publish_everywhere(
         self, of: Versioned, expected: tags.Tags, phases: Phases, publish_first: Callable[[Library], Item]
     ) -> dict[Location, Item]:
-        """The items of a version by library: `publish_first` in one library of each vCenter, copies in the others."""
-        items: dict[Location, Item] = {}
-        for server in dict.fromkeys(place.account for place in self._vsphere.places):
-            places = [place for place in self._vsphere.places if place.account == server]
+        """The items of a version by library: `publish_first` in one library of each vCenter, copies in the others.
+
+        The vCenters work side by side. One that fails keeps no other one from the version.
+        """
+        by_server: dict[str, list[Location]] = {}
+        for place in self._vsphere.places:
+            by_server.setdefault(place.account, []).append(place)
+
+        def publish_at(server: str) -> dict[Location, Item]:
+            places = by_server[server]
             home = self._find_home(places, of)
             with self._open_library(home, of) as library:
-                items[home] = publish_first(library)
-            for place in places:
-                if place != home:
-                    with self._open_library(place, of) as library:
-                        items[place] = self._release(library, expected, phases).replicate(items[home])
-        return items
+                first = publish_first(library)
+
+            def copy(place: Location) -> Item:
+                with self._open_library(place, of) as library:
+                    return self._release(library, expected, phases).replicate(first)
+
+            copies = do_everywhere(f"copy {first.name}", [place for place in places if place != home], copy)
+            return {home: first, **copies}
+
+        outcomes = run_parallel(list(by_server), publish_at, len(by_server))
+        failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
+        raise_failures(f"publish {full_name(of)}", failures)
+        return {place: item for outcome in outcomes for place, item in (outcome.result or {}).items()}
 
     def _find_home(self, places: Sequence[Location], of: Versioned) -> Location:
         """The first library of a vCenter that has the version; the first of all if none has it."""
@@ -284,10 +324,6 @@ class VsphereTarget:
     ) -> Publication:
         locations = tuple(ImageLocation(*place, items[place].id) for place in self._vsphere.places)
         return Publication(of.image, of.arch, of.version, sha256, "vsphere", locations, seconds=seconds)
-
-
-def _place_name(place: Location) -> str:
-    return "/".join(place)
 
 
 def _new_pointer(location: Location, name: str, value: str) -> Pointer:

@@ -145,5 +145,5 @@ def test_deleting_finishes_the_move_that_made_the_channel(bakery: CliRunner) -> 
 def test_a_version_that_is_not_there(bakery: CliRunner) -> None:
     bakery.line()
     answer = bakery("promote", "web", "1.0.7", "stable")
-    assert answer.code == 1
+    assert answer.code == 64
     assert "error: web 1.0.7 (x86_64) is not in the catalog\nhint: newest versions: 1.0.0\n" in answer.err

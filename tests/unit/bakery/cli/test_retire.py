@@ -2,16 +2,21 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bakery.clouds import CLOUDS
 from bakery.clouds.local.target import LocalTarget
-from bakery.clouds.target import Use
+from bakery.clouds.target import Target, Use
 from bakery.engine.session import Session
+from bakery.engine.targets import open_targets
 from bakery.host.errors import BakeryError
+from bakery.model.definition import ImageDefinition
 from bakery.model.version import ImageVersion
 from unit.bakery.cli.cli_runner import CliRunner
 
@@ -321,3 +326,111 @@ def test_without_a_policy_there_is_nothing_to_do(aged: CliRunner) -> None:
     assert answer.code == 0
     assert "base: its definition has no retention: nothing is retired" in answer.err
     assert "deprecated" in answer.out
+
+
+@pytest.fixture
+def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The images to whose targets a verb has logged in; one with a `!` before it is refused."""
+    images: list[str] = []
+
+    @contextmanager
+    def note(session: Session, definition: ImageDefinition) -> Iterator[Mapping[str, Target]]:
+        images.append(definition.name)
+        if images.count(definition.name) > 1 and f"!{definition.name}" in images:
+            raise BakeryError("Vault refuses the login", hint="log in again")
+        with open_targets(session, definition) as targets:
+            yield targets
+
+    monkeypatch.setattr("bakery.engine.lifecycle.open_targets", note)
+    return images
+
+
+def test_one_login_for_all_versions_of_an_image(aged: CliRunner, logins: list[str]) -> None:
+    assert aged("retire", "web@1.0.0", "web@1.0.1", "--to", "disabled", "--yes").code == 0
+    assert logins == ["web", "web"]  # for the plan, and for the work
+
+
+def test_a_login_that_fails_keeps_only_versions_of_its_image(aged: CliRunner, logins: list[str]) -> None:
+    """It fails after the plan."""
+    aged.edit("base", "bookworm", "trixie")
+    aged.line("base")
+    logins.append("!web")
+    answer = aged("retire", "web@1.0.0", "web@1.0.1", "base@1.0.0", "--to", "deprecated", "--yes")
+    assert answer.code == 4
+    assert "2 of 3 versions failed" in answer.err
+    for name in ("web 1.0.0", "web 1.0.1"):
+        assert f"{name}: Vault refuses the login" in answer.err
+    assert list(aged.states("web").values())[:2] == ["complete", "complete"]
+    assert aged.states("base")["1.0.0"] == "deprecated"
+
+
+def test_a_version_that_was_restored_since_the_plan_stays(aged: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step of the plan was to disable it."""
+    aged("retire", "web@1.0.0", "--to", "deprecated", "--yes")
+
+    def restore(*_: object) -> None:
+        catalog = aged.catalog
+        record = catalog.record(ImageVersion("web", "x86_64", "1.0.0"))
+        catalog.settle_state(catalog.change_state(record, "complete", "needed"))
+
+    monkeypatch.setattr("bakery.cli.retire.require_consent", restore)
+    answer = aged("retire", "web@1.0.0", "--to", "disabled")
+    assert answer.code == 1
+    assert "web 1.0.0 is complete by now, and was deprecated" in answer.err
+    assert aged.states("web")["1.0.0"] == "complete"
+
+
+def test_the_policy_passes_over_a_version_that_a_person_restored(aged: CliRunner) -> None:
+    aged("retire", "--yes")
+    before = aged.states("web")
+    assert aged("restore", "web", "1.0.0", "--reason", "a customer needs it").code == 0
+    line = aged("retire", "--dry-run").out.splitlines()[1]
+    record = aged.catalog.record(ImageVersion("web", "x86_64", "1.0.0"))
+    assert line.startswith("web    1.0.0    complete -> deprecated")
+    assert line.endswith(f"  restored on {record.at[:10]} by {record.by}: a customer needs it")
+    assert aged("retire", "--yes").code == 0
+    assert aged.states("web") == {**before, "1.0.0": "complete"}
+    # It holds while the record gets revisions of other kinds, and lasts no longer than the person's next word.
+    aged.catalog.revise(aged.catalog.record(record), "a share was added")
+    assert "a customer needs it" in aged("retire", "--dry-run").out
+    assert aged("retire", "web@1.0.0", "--to", "deprecated", "--yes").code == 0
+    assert aged.states("web") == before
+    assert aged.catalog.record(record).owner == ""
+
+
+@pytest.mark.parametrize(
+    ("policy", "state"),
+    [
+        (POLICY.replace("12", "13"), "deprecated"),
+        (POLICY.replace("keep: 1, ", "").replace("}", ", launched_within_days: 30, keep: 1}"), "complete"),
+    ],
+)
+def test_a_changed_policy_counts_for_a_restored_version(aged: CliRunner, policy: str, state: str) -> None:
+    """The order of keys, and a key with its default, are no change."""
+    aged("retire", "--yes")
+    aged("restore", "web", "1.0.0", "--reason", "needed")
+    aged.edit("web", POLICY, policy)
+    assert aged("retire", "--yes").code == 0
+    assert aged.states("web")["1.0.0"] == state
+
+
+def test_an_older_release_can_read_the_record_of_a_restored_version(aged: CliRunner) -> None:
+    """It refuses fields that it does not know, and knew the owner of a reservation."""
+    record = aged.catalog.record(ImageVersion("web", "x86_64", "1.0.1"))
+    aged("retire", "--yes")
+    aged("restore", "web", "1.0.1", "--reason", "needed")
+    restored = aged.catalog.record(record)
+    changed = {name for name, value in vars(restored).items() if value != getattr(record, name)}
+    assert changed <= {"revision", "at", "reason", "owner", "publications"}
+
+
+def test_users_that_a_target_cannot_see_are_named(aged: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only if a version would be disabled or removed: deprecation takes nothing from anybody."""
+    monkeypatch.setitem(CLOUDS, "local", replace(CLOUDS["local"], unseen_users="machines elsewhere"))
+    note = "local does not show machines elsewhere"
+    assert note not in aged("retire", "web@1.0.0", "web@1.0.1", "--to", "deprecated", "--yes").err
+    assert note not in aged("retire", "--dry-run").err
+    answer = aged("retire", "web@1.0.0", "web@1.0.1", "--to", "disabled", "--dry-run")
+    assert answer.err.count(note) == 1
+    assert note in aged("revoke", "web", "1.0.0", "--reason", "leaks", "--dry-run").err
+    assert CLOUDS["azure"].unseen_users

@@ -3,7 +3,8 @@
 import json
 import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 from bakery.catalog import Catalog, Move, Record
 from bakery.catalog.store import FolderStore
 from bakery.clouds.local.target import LocalTarget
-from bakery.clouds.target import Use
+from bakery.clouds.target import Target, Use
+from bakery.engine.session import Session
+from bakery.engine.targets import open_targets
 from bakery.host.errors import BakeryError
+from bakery.model.definition import ImageDefinition
 from bakery.model.version import ImageVersion
 from unit.bakery.cli.cli_runner import CliRunner
 
@@ -126,6 +130,27 @@ def test_what_was_built_on_it_is_revoked_too(family: CliRunner) -> None:
     assert family("audit").code == 0
 
 
+def test_a_login_that_fails_keeps_only_versions_of_its_image(
+    family: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One login for the plan and one for the work, which fails for web."""
+    logins = []
+
+    def log_in(session: Session, definition: ImageDefinition) -> AbstractContextManager[Mapping[str, Target]]:
+        logins.append(definition.name)
+        if logins.count("web") > 1:
+            raise BakeryError("Vault refuses the login", hint="log in again")
+        return open_targets(session, definition)
+
+    monkeypatch.setattr("bakery.engine.lifecycle.open_targets", log_in)
+    answer = family("revoke", "base", "1.0.0", "--reason", "leaks", "--yes")
+    assert (answer.code, logins) == (4, ["base", "web", "base", "web"])
+    for name in ("web 1.0.0", "web 1.0.1"):
+        assert f"{name}: Vault refuses the login" in answer.err
+    assert family.states("base")["1.0.0"] == "revoked"
+    assert set(family.states("web").values()) == {"complete"}
+
+
 def test_a_channel_goes_to_no_version_that_is_revoked_too(family: CliRunner) -> None:
     family("promote", "web", "1.0.1", "stable")
     answer = family("revoke", "base", "1.0.0", "--reason", "leaks", "--yes")
@@ -235,7 +260,7 @@ def test_an_image_whose_definition_is_gone(two: CliRunner) -> None:
 
 def test_a_version_that_is_not_there(two: CliRunner) -> None:
     answer = two("revoke", "web", "1.0.7", "--reason", "leaks", "--yes")
-    assert answer.code == 1
+    assert answer.code == 64
     assert "error: web 1.0.7 (x86_64) is not in the catalog\nhint: newest versions: 1.0.0, 1.0.1\n" in answer.err
 
 

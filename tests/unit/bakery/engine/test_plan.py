@@ -11,6 +11,7 @@ from bakery.catalog.record import ChannelEntry, Failure, Move, Record
 from bakery.clouds.definitions import Definition
 from bakery.engine import plan
 from bakery.engine.plan import Action, Plan
+from bakery.engine.world import Lookups, World
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import ImageLocation, Publication
@@ -99,8 +100,8 @@ class FakeInputs:
 
     def plan(self, *images: ImageDefinition, now: datetime = NOW, rebuilds: Collection[str] = ()) -> Plan:
         observations = Observations(observations=tuple(self.observations)).by_version
-        world = plan.World(now, observations, rebuilds=dict.fromkeys(rebuilds, NOW), failures=self.failures)
-        lookups = plan.Lookups(
+        world = World(now, observations, rebuilds=dict.fromkeys(rebuilds, NOW), failures=self.failures)
+        lookups = Lookups(
             self.newest_of,
             self.latest_of,
             self.head_of,
