@@ -234,7 +234,7 @@ class TestPackersCopies:
         login = {"access_key": "dummy-id", "secret_key": "dummy-key"}
         toolchain = toolbox.toolchain(project, "tcg")
         request = BakeRequest(definition, "1.0.0", {}, "k" * 64)
-        return remote.build(request, "aws", "", login, BakeContext(project, toolchain, None, silent))
+        return remote.build(request, "aws", None, login, BakeContext(project, toolchain, None, silent))
 
     def test_are_tagged_and_shared_by_the_tagging_step(
         self, aws: StandIn, quick: ImageDefinition, tmp_path: Path
@@ -333,7 +333,7 @@ def test_packer_builds_copies_and_tests_an_image(aws: StandIn, definition: Image
         with guests(aws.client("ec2", HOME), disk, tmp_path / "guests", toolchain.accelerator):
             request = BakeRequest(definition, "1.0.0", {"base:aws": "debian"}, "k" * 64)
             login = {"access_key": "test", "secret_key": "test-key"}
-            build = remote.build(request, "aws", "", login, BakeContext(project, toolchain, vault, silent))
+            build = remote.build(request, "aws", None, login, BakeContext(project, toolchain, vault, silent))
     assert set(build.ids) == set(REGIONS)
     assert len(build.checks) > 2 and all(check.passed for check in build.checks)
     archive = project.build_folder(VERSION, "aws") / ROOT_ARCHIVE

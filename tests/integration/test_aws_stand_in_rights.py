@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog, open_store
+from bakery.clouds.aws import consumer_tags
 from bakery.engine import channels
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, PartialError
 from bakery.host.events import silent
 from bakery.model import tags
 from bakery.signing import Keyring
@@ -25,6 +26,7 @@ aws, bench, disks, server = publishing.aws, publishing.bench, publishing.disks, 
 STACKS = Path(__file__).parents[1] / "unit" / "bakery_stacks" / "__snapshots__" / "test_snapshots"
 PUBLISHER = f"arn:aws:iam::{HOME_ACCOUNT}:role/bakery-prod-publisher"
 CONSUMER = f"arn:aws:iam::{publishing.CONSUMER}:role/bakery-publisher"
+TAGGER = f"arn:aws:iam::{publishing.CONSUMER}:role/bakery-tagger"
 # The stacks that are synthesised for tests have the regions eu-west-1 and us-east-1.
 REGIONS = (("eu-west-1", publishing.HOME), ("us-east-1", publishing.SECOND), ("eu-west-1", publishing.THIRD))
 
@@ -45,6 +47,7 @@ def enter_role(aws: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
         {
             PUBLISHER: synthesised_policy("distribution", "publisher_"),
             CONSUMER: synthesised_policy(f"consumer-{publishing.CONSUMER}", "roles_publisher"),
+            TAGGER: synthesised_policy(f"consumer-{publishing.CONSUMER}", "roles_tagger"),
         },
     )
     keys = aws.client("sts").assume_role(RoleArn=PUBLISHER, RoleSessionName="test")["Credentials"]
@@ -59,6 +62,7 @@ def test_the_synthesised_rights_are_enough_to_publish_and_to_publish_again(
     enter_role(aws, monkeypatch)
     first = bench.publish()
     publishing._assert_whole(aws, first)
+    assert all(found["bakery:version"] == "1.0.0" for found in publishing._consumer_tags(aws))
     assert bench.publish() == first
     assert all(finding.status == "correct" for finding in bench.target().inspect(first))
 
@@ -73,6 +77,19 @@ def test_a_missing_right_stops_it(
     with pytest.raises(BakeryError) as caught:
         bench.publish()
     assert "ec2:CopyImage" in caught.value.detail
+
+
+def test_the_tagger_sets_no_tag_of_the_consumers(
+    aws: StandIn, bench: publishing.DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one of the definition, on which a policy there may depend."""
+    enter_role(aws, monkeypatch)
+    monkeypatch.setattr(consumer_tags, "select_mirrored", dict)
+    with pytest.raises(PartialError) as caught:
+        bench.publish()
+    assert "ec2:CreateTags" in caught.value.detail
+    assert f"bakery apply consumer-{publishing.CONSUMER}" in caught.value.hint
+    assert publishing._consumer_tags(aws) == [{}] * len(publishing.REGIONS)
 
 
 def test_the_synthesised_rights_are_enough_to_move_a_channel_and_a_version(
@@ -161,6 +178,28 @@ def test_the_publisher_retires_no_image_without_the_tag(
         assert "is not authorized to perform" in caught.value.detail
     [left] = publishing._images(aws, publishing.HOME)
     assert (left["State"], "DeprecationTime" in left) == ("available", False)
+
+
+def test_an_untagged_copy_of_packers_is_named_with_the_command_that_removes_it(
+    aws: StandIn, bench: publishing.DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packer tags its copies last. The publisher may remove them neither with nor without their snapshot."""
+    first = bench.publish()
+    copied = first.locations[1]
+    owner = aws.client("ec2", copied.region)
+    keys = [{"Key": tag["Key"]} for tag in owner.describe_images(ImageIds=[copied.id])["Images"][0]["Tags"]]
+    owner.delete_tags(Resources=[copied.id, copied.snapshot], Tags=keys)
+    enter_role(aws, monkeypatch)
+    listing = bench.target().list_resources("web", "x86_64")
+    resources = [one for part in listing.resources.values() for one in part if one.id in (copied.id, copied.snapshot)]
+    failures = bench.target().remove_resources(resources)
+    assert {resource.kind: error.hint.partition("run ")[2] for resource, error in failures.items()} == {
+        "image": f"'aws ec2 deregister-image --region {copied.region} --image-id {copied.id} "
+        "--delete-associated-snapshots'",
+        "snapshot": f"'aws ec2 delete-snapshot --region {copied.region} --snapshot-id {copied.snapshot}'",
+    }
+    answer = owner.deregister_image(ImageId=copied.id, DeleteAssociatedSnapshots=True)
+    assert [one["ReturnCode"] for one in answer["DeleteSnapshotResults"]] == ["success"]
 
 
 def test_the_publisher_may_not_change_the_parameter_of_a_version(

@@ -62,11 +62,12 @@ class TestRules:
             ({"CI_COMMIT_REF_PROTECTED": "true", "CI_COMMIT_BRANCH": ""}, False),
         ],
     )
-    def test_a_schedule_refreshes_retires_and_audits(
+    def test_a_schedule_refreshes_retires_sweeps_and_audits(
         self, repository: Repository, variables: dict[str, str], refreshes: bool
     ) -> None:
         found = repository.jobs(CI_PIPELINE_SOURCE="schedule", **variables)
-        assert {"refresh", "retire", "audit"} & {*found} == ({"refresh", "retire", "audit"} if refreshes else set())
+        scheduled = {"refresh", "retire", "sweep", "audit"}
+        assert scheduled & {*found} == (scheduled if refreshes else set())
 
     @pytest.mark.parametrize("source", ["push", "web", "api", "trigger"])
     def test_a_dry_run_bakes_nothing(self, repository: Repository, source: str) -> None:

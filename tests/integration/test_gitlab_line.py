@@ -164,7 +164,7 @@ def test_each_duty_works_with_its_own_credentials(line: PipelineProject) -> None
     assert "machine" in line.keys("ListObjectsV2"), "the catalog"
 
 
-SCHEDULED = ("refresh", "retire", "audit")
+SCHEDULED = ("refresh", "retire", "sweep", "audit")
 
 
 def test_with_nothing_due_nothing_is_applied(line: PipelineProject) -> None:
@@ -174,7 +174,7 @@ def test_with_nothing_due_nothing_is_applied(line: PipelineProject) -> None:
     assert line.state()["serial"] == before
 
 
-def test_a_schedule_refreshes_retires_audits_and_a_rebuild_makes_the_next_version(line: PipelineProject) -> None:
+def test_a_schedule_refreshes_retires_sweeps_audits_and_a_rebuild_makes_the_next_version(line: PipelineProject) -> None:
     rebuild = ("--input", "rebuild=true", "--input", "images=tiny", "--variable", "CI_PIPELINE_SOURCE=schedule")
     # The parent's disk is on a volume of the runners, as docs/how-to/run-in-gitlab.md says.
     (ground,) = line.left("builds", "bake-privateIAground/.bakery/artifacts/ground-1.0.0-x86_64")

@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 
 from bakery.catalog import Catalog, Record, open_store
-from bakery.clouds.aws import calls, copies, images, parameters, session, snapshots
+from bakery.clouds.aws import calls, consumer_tags, copies, images, parameters, session, snapshots
 from bakery.clouds.aws.roles import RoleCredentials
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
@@ -186,6 +186,17 @@ def _writes(aws: StandIn) -> Counter[str]:
     return Counter(action for action in aws.actions() if action in WRITES)
 
 
+def _tagging_accounts(aws: StandIn) -> Counter[str]:
+    """The number of calls that tagged, by account."""
+    return Counter(call["account"] for call in aws.control("GET", "calls") if call["action"] == "CreateTags")
+
+
+def _consumer_tags(aws: StandIn, account: str = CONSUMER) -> list[dict[str, str]]:
+    """The tags that an account sees on the image of each region."""
+    clients = [aws.client("ec2", region, account) for region in REGIONS]
+    return [_tags(ec2.describe_images(ExecutableUsers=["self"])["Images"][0]) for ec2 in clients]
+
+
 def _assert_whole(aws: StandIn, publication: Publication) -> None:
     """Exactly one image on exactly one snapshot per region, nothing orphaned, and every pointer right."""
     ids = {}
@@ -225,7 +236,7 @@ def test_fresh(aws: StandIn, bench: DiskPublisher) -> None:
             }
         shared = aws.client("ec2", region, CONSUMER).describe_images(ExecutableUsers=["self"])["Images"]
         assert [image["Name"] for image in shared] == [NAME]
-    assert "CreateTags" not in aws.actions()  # tagged by the calls that made them
+    assert _tagging_accounts(aws) == Counter({CONSUMER: len(REGIONS)})  # the own ones are tagged by what makes them
     assert aws.actions().count("PutSnapshotBlock") == DATA // snapshots.BLOCK  # neither holes nor zeros
     assert {pointer.number for pointer in publication.pointers} == {1}
     assert set(publication.seconds) == {"upload", "register", "regions"}
@@ -261,9 +272,123 @@ def test_again_repairs_tags_and_shares(aws: StandIn, bench: DiskPublisher) -> No
         ("tags", "incorrect"),
         ("snapshot tags", "incorrect"),
         ("launch permissions", "incorrect"),
+        ("tags", "missing"),  # the consumer does not see the image
     ]
     bench.publish()
     assert all(finding.status == "correct" for finding in bench.target().inspect(first))
+
+
+class TestConsumerTags:
+    """Consumer accounts do not see the tags of the owner, and get their own."""
+
+    def test_they_are_those_of_the_bakery(self, aws: StandIn, bench: DiskPublisher) -> None:
+        """A tag of the definition could give rights in the consumer's account."""
+        bench.publish()
+        [image] = _images(aws, HOME)
+        expected = {key: value for key, value in _tags(image).items() if key != "team"}
+        assert expected["bakery:version"] == "1.0.0"
+        assert _consumer_tags(aws) == [expected] * len(REGIONS)
+
+    def test_one_look_for_each_location_and_no_write_where_they_are_right(
+        self, aws: StandIn, bench: DiskPublisher
+    ) -> None:
+        publication = bench.publish()
+        for act in (bench.publish, lambda: bench.target().inspect(publication)):
+            before = aws.control("GET", "calls")
+            act()
+            calls = aws.control("GET", "calls")[len(before) :]
+            looks = Counter(
+                call["region"] for call in calls if call["account"] == CONSUMER and call["service"] == "ec2"
+            )
+            assert looks == dict.fromkeys(REGIONS, 1)
+            assert "CreateTags" not in [call["action"] for call in calls]
+
+    @pytest.mark.parametrize("distributes", [False, True])
+    def test_what_is_wrong_is_found_and_repaired(
+        self, aws: StandIn, bench: DiskPublisher, *, distributes: bool
+    ) -> None:
+        publication, right = bench.publish(), _consumer_tags(aws)
+        location = next(one for one in publication.locations if one.account == CONSUMER and one.region == SECOND)
+        ec2 = aws.client("ec2", SECOND, CONSUMER)
+        ec2.delete_tags(Resources=[location.id], Tags=[{"Key": "bakery:version"}])
+        ec2.create_tags(Resources=[location.id], Tags=[{"Key": "cost-center", "Value": "7"}])
+        wrong = [finding for finding in bench.target().inspect(publication) if finding.status != "correct"]
+        assert [(one.location, one.status, one.detail) for one in wrong] == [
+            (f"{CONSUMER}/{SECOND} {location.id} tags", "incorrect", "bakery:version is not set, expected 1.0.0")
+        ]
+        before = _tagging_accounts(aws)[CONSUMER]
+        if distributes:
+            bench.target().distribute(publication, tags.of_artifact(bench.definition, bench.artifact()), silent)
+        else:
+            bench.publish()
+        assert _tagging_accounts(aws)[CONSUMER] == before + 1
+        right[1]["cost-center"] = "7"  # the tags of somebody else stay
+        assert _consumer_tags(aws) == right
+        assert all(finding.status == "correct" for finding in bench.target().inspect(publication))
+
+    def test_an_account_that_denies_keeps_the_others(self, aws: StandIn, bench: DiskPublisher) -> None:
+        """Its image is shared with it and its parameter written: only its tags are missing."""
+        aws.fault("ec2", "CreateTags", account=CONSUMER, region=SECOND, error="UnauthorizedOperation", status=403)
+        with pytest.raises(PartialError) as caught:
+            bench.publish()
+        assert caught.value.message == f"cannot publish in {CONSUMER}/{SECOND}; done in {HOME}, {THIRD}"
+        assert f"the role bakery-tagger lacks a right: the stack 'consumer-{CONSUMER}' gives it" in caught.value.detail
+        assert len(_pointers(aws, PARAMETER)) == len(ACCOUNTS) * len(REGIONS)
+        assert [bool(found) for found in _consumer_tags(aws)] == [True, False, True]
+        _assert_whole(aws, bench.publish())
+        assert all(_consumer_tags(aws))
+
+    def test_an_account_without_the_role_keeps_the_others(self, aws: StandIn, bench: DiskPublisher) -> None:
+        policy = {"Effect": "Allow", "Action": ["ec2:*", "ebs:*", "ssm:*"], "Resource": "*"}
+        publisher = f"arn:aws:iam::{HOME_ACCOUNT}:role/publisher"
+        assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*/bakery-publisher"}
+        aws.control("POST", "policies", {publisher: {"Statement": [policy, assume]}})
+        keys = aws.client("sts").assume_role(RoleArn=publisher, RoleSessionName="test")["Credentials"]
+        lease = {"access_key": keys["AccessKeyId"], "secret_key": keys["SecretAccessKey"]}
+        target = AwsTarget(bench.definition, {**lease, "security_token": keys["SessionToken"]})
+        expected = tags.of_artifact(bench.definition, bench.artifact())
+        publication = bench.publish()
+        with pytest.raises(PartialError) as caught:
+            target.distribute(publication, expected, silent)
+        assert caught.value.message == f"cannot publish in {CONSUMER}; done in {', '.join(REGIONS)}"
+        assert f"create the role bakery-tagger in account {CONSUMER} (bakery apply consumer-{CONSUMER})" in (
+            f"{caught.value.hint} {caught.value.detail}"
+        )
+        wrong = [finding for finding in target.inspect(publication) if finding.status != "correct"]
+        assert [(one.location, one.status) for one in wrong] == [(CONSUMER, "unreachable")]
+
+    def test_an_account_that_sees_the_image_later(
+        self, aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks, look = Counter[str](), consumer_tags.look
+
+        def look_too_early(ec2: Any, image_id: str, where: str) -> Any:
+            looks[where] += 1
+            return look(ec2, image_id, where) if looks[where] > 2 else None
+
+        monkeypatch.setattr(consumer_tags, "look", look_too_early)
+        bench.publish()
+        assert set(looks.values()) == {3}
+        assert all(_consumer_tags(aws))
+
+    def test_an_account_that_never_sees_the_image(
+        self, aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        publication = bench.publish()
+        monkeypatch.setattr(images, "share_image", lambda *_: None)
+        monkeypatch.setattr(consumer_tags, "VISIBLE_SECONDS", 0.5)
+        location = publication.locations[0]
+        aws.client("ec2", HOME).modify_image_attribute(
+            ImageId=location.id, Attribute="launchPermission", OperationType="remove", UserIds=[CONSUMER]
+        )
+        with pytest.raises(PartialError) as caught:
+            bench.publish()
+        assert f"cannot publish in {CONSUMER}/{HOME}; done in" in caught.value.message
+        assert f"{CONSUMER}/{HOME} does not see {location.id}, which is shared with it" in caught.value.detail
+        missing = [one for one in bench.target().inspect(publication) if one.status == "missing"]
+        assert [(one.location, one.detail) for one in missing] == [
+            (f"{CONSUMER}/{HOME} {location.id} tags", "the account does not see the image")
+        ]
 
 
 def test_killed_at_every_step(aws: StandIn, bench: DiskPublisher) -> None:
@@ -439,6 +564,7 @@ def test_an_image_that_is_not_shared_is_never_pointed_at(
 ) -> None:
     monkeypatch.setattr(images, "share_image", lambda *_: None)
     monkeypatch.setattr(parameters, "LIVE_SECONDS", 1.0)
+    monkeypatch.setattr(consumer_tags, "VISIBLE_SECONDS", 0.5)
     with pytest.raises(BakeryError) as caught:
         bench.publish()
     assert "ec2:DescribeImages" in caught.value.hint
@@ -793,7 +919,7 @@ class TestSessions:
         for _ in range(3):
             target.inspect(publication)
             target.read_channel(publication, "stable", locations)
-        assert aws.actions().count("AssumeRole") == before + 1
+        assert aws.actions().count("AssumeRole") == before + 2  # the publisher and the tagger
 
     def test_it_is_renewed_before_its_end(
         self, aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
@@ -809,13 +935,14 @@ class TestSessions:
 
         def pass_an_hour() -> None:
             aws.settings(clock_ahead=3700)
-            cast(Any, sessions[0])._expiry_time -= timedelta(seconds=3700)
+            for role in sessions:  # of the publisher and the tagger
+                cast(Any, role)._expiry_time -= timedelta(seconds=3700)
 
         monkeypatch.setattr(RoleCredentials, "__init__", keep)
         monkeypatch.setattr(RoleCredentials, "_renew_ended", lambda _, response, **__: _note_errors(refused, response))
         _before(monkeypatch, copies, "finish", _once(pass_an_hour))
         publication = bench.publish()
-        assert aws.actions().count("AssumeRole") == 2
+        assert aws.actions().count("AssumeRole") == 4
         assert not refused
         aws.settings(clock_ahead=0)
         _assert_whole(aws, publication)
@@ -826,7 +953,7 @@ class TestSessions:
         """In the middle of a phase, while all regions use it."""
         _before(monkeypatch, parameters, "write_once", _once(lambda: aws.settings(clock_ahead=7200)))
         publication = bench.publish()
-        assert aws.actions().count("AssumeRole") == 2
+        assert aws.actions().count("AssumeRole") in (3, 4)  # the tagger too, if tags of another region follow
         aws.settings(clock_ahead=0)
         _assert_whole(aws, publication)
 

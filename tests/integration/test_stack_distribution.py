@@ -48,7 +48,7 @@ def test_a_consumer_is_deployed_with_a_role_there(world: DeployedStacks) -> None
     outputs = world.cdktf.deploy("distribution", STACK)[STACK]
     arns = {role["RoleName"]: role["Arn"] for role in iam.list_roles()["Roles"]}
     assert outputs["publisher_role_arn"] == arns["bakery-publisher"]
-    assert outputs["tagger_role_arn"] == arns["bakery-demo-tagger"]
+    assert outputs["tagger_role_arn"] == arns["bakery-tagger"]
     assert outputs["reader_role_arn"] == arns["bakery-demo-reader"]
     own = {role["RoleName"] for role in world.aws.client("iam").list_roles()["Roles"]}
     assert own == {"bakery-demo-publisher", "bakery-demo-replication"}

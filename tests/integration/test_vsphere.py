@@ -105,7 +105,7 @@ def test_packer_clones_and_hands_over(tmp_path: Path, monkeypatch: pytest.Monkey
         )
         login = {"username": USER, "password": PASSWORD}
         request = BakeRequest(definition, "1.0.0", {"base:vsphere": TEMPLATE}, "k" * 64)
-        build = remote.build(request, "vsphere", "", login, BakeContext(project, toolchain, vault, silent))
+        build = remote.build(request, "vsphere", None, login, BakeContext(project, toolchain, vault, silent))
         assert build.ids == {LIBRARY: NAME}
         assert len(build.checks) > 2 and all(check.passed for check in build.checks)
         publication = VsphereTarget(definition, login).adopt(build, silent)

@@ -236,18 +236,22 @@ def test_protected_branches_are_checked_on_protected_runners() -> None:
             assert untagged or all(any(text in rule["if"] for text in elsewhere) for rule in job["rules"]), name
 
 
-def test_a_schedule_refreshes_before_it_plans_retires_and_audits() -> None:
+def test_a_schedule_refreshes_before_it_plans_retires_sweeps_and_audits() -> None:
     jobs = load(parts(FILES[1])[1])
     assert jobs[".scheduled"]["rules"] == [
         {"if": '$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH && $CI_COMMIT_REF_PROTECTED == "true"'}
     ]
     assert jobs[".scheduled"]["allow_failure"] is True, "one archive or target must not hold up all images"
-    for name in ("refresh", "retire", "audit"):
+    for name in ("refresh", "retire", "sweep", "audit"):
         assert jobs[name]["extends"] == ".scheduled"
         assert jobs[name]["tags"] == [pipeline.RUNNERS["bake-private"]]
         assert not {"rules", "environment", "id_tokens", "before_script"} & jobs[name].keys()
     assert {"job": "refresh", "optional": True} in jobs["plan"]["needs"]
-    assert "retire" in jobs["audit"]["needs"], "a retirement that is under way looks like an interrupted one"
+    assert {"retire", "sweep"} <= {*jobs["audit"]["needs"]}, (
+        "a retirement that is under way looks like an interrupted one"
+    )
+    assert "retire" in jobs["sweep"]["needs"], "what it removes next is no leftover"
+    assert "bakery sweep --yes" in jobs["sweep"]["script"][0], "nobody answers"
 
 
 def test_a_merge_request_shows_what_an_apply_would_do_and_applies_nothing() -> None:

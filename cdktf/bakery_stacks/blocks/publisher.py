@@ -8,8 +8,9 @@ from bakery_stacks.blocks.policy import Conditions, Statement, statement
 from bakery_stacks.config import Environment, aws_partition, dns_suffix
 
 SESSION_SECONDS = 7200  # copies to distant regions take longer than the default of one hour
-# The role that definitions assume in consumer accounts by default.
+# The roles that definitions assume in consumer accounts by default.
 CONSUMER_ROLE: str = AwsDistribution.model_fields["consumer_role"].default
+TAGGER_ROLE: str = AwsDistribution.model_fields["tagger_role"].default
 
 # Keys of the catalog below its prefix (`bakery.catalog`), with an entry of the index for each version.
 FAILURES = ["images/*/failures/*"]
@@ -185,7 +186,7 @@ def _consumer_statements(environment: Environment) -> list[Statement]:
     roles = [
         f"arn:{home}:iam::{consumer.account}:role/{role}"
         for consumer in environment.consumer_accounts
-        for role in (CONSUMER_ROLE, tagger_name(environment))
+        for role in (CONSUMER_ROLE, TAGGER_ROLE)
     ]
     return [statement("Consumers", ["sts:AssumeRole"], roles)]
 
@@ -223,8 +224,3 @@ def publisher_name(environment: Environment) -> str:
 def job_role_name(environment: Environment, role: str) -> str:
     """The role that GitLab jobs of some duties get for an ID token."""
     return f"bakery-{environment.name}-{role}"
-
-
-def tagger_name(environment: Environment) -> str:
-    """The role in each consumer account that tags."""
-    return f"bakery-{environment.name}-tagger"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from bakery.bake import packer
 from bakery.bake.bake import note_commit, note_secrets, refuse_early, reserved
-from bakery.bake.request import BakeContext, BakeRequest
+from bakery.bake.request import BakeContext, BakeRequest, ParentImage
 from bakery.bake.variables import secret_environment
 from bakery.clouds import REMOTE, manifest
 from bakery.clouds.job import Job
@@ -27,14 +27,14 @@ TEST_HOST = "ssh://image"  # as in ansible/playbooks/bake.yml
 def build(
     request: BakeRequest,
     target: str,
-    source: str,
+    parent: ParentImage | None,
     credentials: Mapping[str, str],
     context: BakeContext,
     vendor_base: VendorBase | None = None,
 ) -> RemoteBuild:
     """Build a version at `target` and keep build.json in its folder.
 
-    It starts from `source`, an image there that this project made, or else from `vendor_base`. `credentials` are the
+    It starts from `parent`, or else from `vendor_base`. `credentials` are the
     fields of the target's secret in Vault, empty if the environment has them. BakeryError if the build or one of the
     image's tests fails: Packer then leaves no image.
     """
@@ -60,7 +60,7 @@ def build(
             scratch,
             log,
             report,
-            source,
+            parent.id if parent else "",
             vendor_base=vendor_base,
             definition_file=request.file,
         )
@@ -94,6 +94,7 @@ def build(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log),
             vendor_base=vendor_base,
+            parent=parent.base if parent else None,
             # A template of the user's own asks Vault itself, and what it got is unknown.
             secrets={} if definition.template else note_secrets(definition, known),
         )

@@ -8,6 +8,7 @@ from bakery.clouds.job import Toolchain
 from bakery.host.events import Reporter
 from bakery.host.vault import Vault
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Base
 from bakery.model.lock import Lock
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
@@ -27,6 +28,14 @@ class BakeRequest:
     @property
     def image_version(self) -> ImageVersion:
         return ImageVersion(self.definition.name, self.definition.arch, self.version)
+
+
+@dataclass(frozen=True)
+class ParentImage:
+    """An image of this project at a target, by its ID there, and its version, from which Packer builds another one."""
+
+    id: str
+    base: Base
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from bakery.cli import options
 from bakery.cli.consent import require_consent
 from bakery.cli.session import session
 from bakery.engine.session import Session
-from bakery.engine.sweep import SweepAction, SweepPlan, Swept, plan_sweep, sweep_image
+from bakery.engine.sweep import SweepAction, SweepPlan, Swept, list_scopes, plan_sweep, sweep_image
 from bakery.host.errors import BakeryError, PartialError, join_errors
 from bakery.host.parallel import Outcome, run_parallel
 from bakery.host.text import count_of
@@ -33,16 +33,16 @@ def sweep(
     Finds temporary machines, key pairs, security groups and uploads of runs that ended, and images, snapshots and disks
     of versions that were never completed. Keeps what is younger than a day, what a run has reserved, and what a record
     names. Lists the rest, and asks before it removes anything. Shows what it cannot account for as unknown, and never
-    removes it: a run of another catalog may have made it.
+    removes it: a run of another catalog may have made it. Looks for images of the catalog that have no definition any
+    more at the targets of the others.
 
     Example: bakery sweep web --dry-run
     """
     with session(
         definitions, workspace, catalog, verb="sweep", must_exist=True, json=json, quiet=quiet, verbose=verbose
     ) as verb_session:
-        by_name = verb_session.definitions.images
-        selected = [definition.name for definition in verb_session.definitions.select(images or [])]
-        outcomes = run_parallel(selected, lambda name: plan_sweep(verb_session, by_name[name]), jobs)
+        scopes = {scope.name: scope for scope in list_scopes(verb_session, images or [])}
+        outcomes = run_parallel(list(scopes), lambda name: plan_sweep(verb_session, scopes[name]), jobs)
         plans = {outcome.name: outcome.result for outcome in outcomes if outcome.result}
         actions = [action for plan in plans.values() for action in plan.actions]
         if json:
@@ -72,11 +72,10 @@ def _sweep_all(verb_session: Session, plans: Mapping[str, SweepPlan], yes: bool,
         return {}
     if not yes:
         require_consent(f"remove {count_of(sum(map(len, removals.values())), 'resource')}?", "--yes")
-    by_name = verb_session.definitions.images
 
     def sweep_one(name: str) -> Swept:
         try:
-            return sweep_image(verb_session, by_name[name], removals[name])
+            return sweep_image(verb_session, removals[name])
         except BakeryError as error:  # before anything of it was removed
             return Swept(failures={action.name: error for action in removals[name]})
 

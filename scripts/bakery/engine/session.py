@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bakery.bake.request import ParentImage
 from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.definitions import load
 from bakery.engine import toolbox
@@ -18,7 +19,7 @@ from bakery.host.events import Reporter, silent
 from bakery.model import baked, definition, documents, resources
 from bakery.model.baked import Baked
 from bakery.model.definition import Definitions, ImageDefinition
-from bakery.model.documents import Artifact
+from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 from bakery.signing import Keyring, open_keyring
@@ -123,11 +124,11 @@ class Session:
         versions = self.catalog.versions(image.name, image.arch)
         return [version for version in reversed(versions) if version.startswith(f"{image.version}.")]
 
-    def parent_image(self, image: ImageDefinition, target: str) -> str:
-        """The ID of the parent's newest complete version in the location of the builds; empty without a parent."""
+    def parent_image(self, image: ImageDefinition, target: str) -> ParentImage | None:
+        """The image of the parent's newest complete version in the location of the builds; None without a parent."""
         base = image.base.by_builder[target]
         if base.parent is None:
-            return ""
+            return None
         parent = self.definitions.images[base.parent]
         record = self.catalog.newest(parent.name, parent.arch, parent.version)
         published = record.publication(target) if record else None
@@ -140,7 +141,7 @@ class Session:
         region = image.distribution.by_target[target].build_location
         for location in published.locations:
             if location.region == region and location.owned:
-                return location.id
+                return ParentImage(location.id, Base(parent.name, record.version, record.sha256))
         raise BakeryError(
             f"{image.name} is built in {region}, where {parent.name} {record.version} is not published",
             where=self.definitions.where(image.name, "distribution", target),

@@ -141,9 +141,9 @@ class _Bake:
             credentials = read_build_credentials(vault, definition, target)
             destination = cast(RemoteTarget, open_target(self.session, definition, target, credentials))
             destination.prepare(self.request.image_version)
-            source = self.session.parent_image(definition, target)
+            parent = self.session.parent_image(definition, target)
             base = find_base(self.session, definition, target, credentials)
-            return remote.build(self.request, target, source, credentials, self._bake_context(vault), base)
+            return remote.build(self.request, target, parent, credentials, self._bake_context(vault), base)
 
     def _bake_context(self, vault: Vault | None) -> BakeContext:
         project = self.session.project
@@ -265,17 +265,19 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
 
 
 def _refuse_revoked_parent(session: Session, version: Baked) -> None:
-    """Raise ConflictError if the image that a disk was built on was revoked during its bake."""
-    base = version.artifact.base if version.artifact else None
-    if base is None or not base.version:
-        return
-    parent = session.catalog.record(ImageVersion(base.name, version.arch, base.version))
-    if parent.state == "revoked":
-        raise ConflictError(
-            f"{version.image} {version.version} was built on {base.name} {base.version}, which was revoked meanwhile",
-            detail=parent.reason,
-            hint=f"run 'bakery run {version.image}': it is baked on a fixed parent as soon as there is one",
-        )
+    """Raise ConflictError if an image that a part was built on, here or at a target, was revoked during its bake."""
+    for part in version.parts:
+        base = part.base if isinstance(part, Artifact) else part.parent
+        if base is None or not base.version:
+            continue
+        parent = session.catalog.record(ImageVersion(base.name, version.arch, base.version))
+        if parent.state == "revoked":
+            raise ConflictError(
+                f"{version.image} {version.version} was built on {base.name} {base.version}, which was revoked "
+                "meanwhile",
+                detail=parent.reason,
+                hint=f"run 'bakery run {version.image}': it is baked on a fixed parent as soon as there is one",
+            )
 
 
 def distribute_version(session: Session, image: str, version: str, *, follow: bool) -> Record:

@@ -1,7 +1,8 @@
 """Decides what ended runs left at the targets of an image, and removes it.
 
 A target lists all that carries the bakery's marks. The catalog says which of it is in use: it never forgets a version,
-so a run of this catalog made nothing of a version that the catalog lacks.
+so a run of this catalog made nothing of a version that the catalog lacks. An image of the catalog that has no
+definition any more is looked for at the targets of the other definitions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.events import report_step
 from bakery.host.text import count_of
 from bakery.model.definition import ImageDefinition
+from bakery.model.distribution import CloudDistribution
 from bakery.model.documents import Time
 from bakery.model.naming import full_name
 from bakery.model.version import ImageVersion
@@ -43,8 +45,26 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class SweepScope:
+    """An image, and the definitions with the names of those of their targets at which it is looked for."""
+
+    image: str
+    arch: str
+    searches: tuple[tuple[ImageDefinition, tuple[str, ...]], ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the image in messages, with its architecture if no definition has both."""
+        own = any((definition.name, definition.arch) == (self.image, self.arch) for definition, _ in self.searches)
+        return self.image if own else f"{self.image} {self.arch}"
+
+
+@dataclass(frozen=True)
 class SweepAction:
-    """A resource at a target that is not in use, and what `bakery sweep` does about it."""
+    """A resource at a target that is not in use, and what `bakery sweep` does about it.
+
+    The target is that of `definition`: another image than `image` if that one has no definition any more.
+    """
 
     image: str
     arch: str
@@ -56,6 +76,7 @@ class SweepAction:
     since: Time
     outcome: Outcome
     reason: str
+    definition: str
     schema: Literal["bakery/sweep-action/1"] = "bakery/sweep-action/1"
 
     @property
@@ -125,68 +146,103 @@ def _list_names(record: Record) -> set[str]:
     return names | {name.rpartition("/")[2] for name in names}
 
 
-def plan_sweep(session: Session, definition: ImageDefinition) -> SweepPlan:
+def list_scopes(session: Session, names: Sequence[str]) -> list[SweepScope]:
+    """The images to sweep: those with some names, or all that have a definition or a version in the catalog.
+
+    UsageError for a name that neither knows.
+    """
+    definitions = session.definitions.images
+    pairs = session.catalog.images(names or None)
+    catalog_names = {image for image, _ in pairs}
+    own_names = [name for name in names if name in definitions or name not in catalog_names]
+    own = session.definitions.select(own_names) if own_names or not names else []
+    scopes = [SweepScope(image.name, image.arch, ((image, tuple(image.targets)),)) for image in own]
+    defined = {(image.name, image.arch) for image in definitions.values()}
+    searches = _list_searches(definitions.values())
+    return scopes + [SweepScope(image, arch, searches) for image, arch in pairs if (image, arch) not in defined]
+
+
+def _list_searches(
+    definitions: Iterable[ImageDefinition],
+) -> tuple[tuple[ImageDefinition, tuple[str, ...]], ...]:
+    """The targets of all definitions, those with the same settings once."""
+    earlier_settings: list[tuple[str, CloudDistribution | None]] = []
+    searches: list[tuple[ImageDefinition, tuple[str, ...]]] = []
+    for definition in definitions:
+        settings = {name: definition.distribution.by_target.get(name) for name in definition.targets}
+        new_names = tuple(name for name in settings if (name, settings[name]) not in earlier_settings)
+        earlier_settings += [(name, settings[name]) for name in new_names]
+        if new_names:
+            searches.append((definition, new_names))
+    return tuple(searches)
+
+
+def plan_sweep(session: Session, scope: SweepScope) -> SweepPlan:
     """Look for what ended runs left at the targets of an image. Changes nothing."""
-    actions: list[SweepAction] = []
+    actions: dict[tuple[str, Resource], SweepAction] = {}  # by target and resource: two settings may have one region
     failures: dict[str, BakeryError] = {}
     locations = 0
-    with (
-        report_step(session.report, "sweep", definition.name, "look at its targets"),
-        open_targets(session, definition) as targets,
-    ):
-        for name, target in targets.items():
-            try:
-                listing = target.list_resources(definition.name, definition.arch)
-            except BakeryError as error:
-                failures[f"{definition.name} {name}"] = error
-                continue
-            failures |= {f"{definition.name} {name} {location}": error for location, error in listing.failures.items()}
-            locations += len(listing.resources)
-            resources = [resource for part in listing.resources.values() for resource in part]
-            actions += _decide_all(session, definition, name, resources)
-    return SweepPlan(tuple(actions), locations, failures)
+    with report_step(session.report, "sweep", scope.name, "look at its targets"):
+        for definition, names in scope.searches:
+            with open_targets(session, definition) as targets:
+                for name in names:
+                    label = f"{scope.name} {name}" + (f" of {definition.name}" if scope.searches[1:] else "")
+                    try:
+                        listing = targets[name].list_resources(scope.image, scope.arch)
+                    except BakeryError as error:
+                        failures[label] = error
+                        continue
+                    failures |= {f"{label} {location}": error for location, error in listing.failures.items()}
+                    locations += len(listing.resources)
+                    resources = [resource for part in listing.resources.values() for resource in part]
+                    of = ImageVersion(scope.image, scope.arch, "")
+                    for action in _decide_all(session, of, definition.name, name, resources):
+                        actions.setdefault((name, action.resource), action)
+    return SweepPlan(tuple(actions.values()), locations, failures)
 
 
-def sweep_image(session: Session, definition: ImageDefinition, actions: Iterable[SweepAction]) -> Swept:
-    """Remove what a plan of this image removes, unless it came into use since.
+def sweep_image(session: Session, actions: Iterable[SweepAction]) -> Swept:
+    """Remove what a plan of one image removes, unless it came into use since.
 
     A run that publishes a version in this workspace keeps all of it.
     """
     removed: list[SweepAction] = []
     failures: dict[str, BakeryError] = {}
-    by_version = sorted(actions, key=lambda action: (action.target, action.version))
-    with open_targets(session, definition) as targets:
-        for (name, _), group in groupby(by_version, lambda action: (action.target, action.version)):
-            planned = list(group)
-            try:
-                actual, errors = _remove_all(session, definition, targets[name], planned)
-            except BakeryError as error:
-                failures |= {action.name: error for action in planned}
-                continue
-            removed += [action for action in actual if action.resource not in errors]
-            failures |= {action.name: errors[action.resource] for action in actual if action.resource in errors}
+    by_version = sorted(actions, key=lambda action: (action.definition, action.target, action.version))
+    for definition, of_definition in groupby(by_version, lambda action: action.definition):
+        with open_targets(session, session.definitions.images[definition]) as targets:
+            for (name, _), group in groupby(of_definition, lambda action: (action.target, action.version)):
+                planned = list(group)
+                try:
+                    actual, errors = _remove_all(session, targets[name], planned)
+                except BakeryError as error:
+                    failures |= {action.name: error for action in planned}
+                    continue
+                removed += [action for action in actual if action.resource not in errors]
+                failures |= {action.name: errors[action.resource] for action in actual if action.resource in errors}
     return Swept(tuple(removed), failures)
 
 
 def _remove_all(
-    session: Session, definition: ImageDefinition, target: Target, planned: Sequence[SweepAction]
+    session: Session, target: Target, planned: Sequence[SweepAction]
 ) -> tuple[list[SweepAction], Mapping[Resource, BakeryError]]:
     """Decide again about actions of one version at one target, and remove what is still not in use."""
     first = planned[0]
-    of = ImageVersion(definition.name, definition.arch, first.version)
+    of = ImageVersion(first.image, first.arch, first.version)
     with lock_version(session.project, of):
-        latest = _decide_all(session, definition, first.target, [action.resource for action in planned])
+        resources = [action.resource for action in planned]
+        latest = _decide_all(session, of, first.definition, first.target, resources)
         actual = [action for action in latest if action.outcome == "remove"]
         text = f"remove {count_of(len(actual), 'resource')} at {first.target}"
-        with report_step(session.report, "sweep", full_name(of) if first.version else definition.name, text):
+        with report_step(session.report, "sweep", full_name(of) if first.version else first.image, text):
             return actual, target.remove_resources([action.resource for action in actual])
 
 
 def _decide_all(
-    session: Session, definition: ImageDefinition, target: str, resources: Iterable[Resource]
+    session: Session, of: ImageVersion, definition: str, target: str, resources: Iterable[Resource]
 ) -> Iterator[SweepAction]:
-    """The actions for resources at a target by what the catalog says now; none for those in use."""
-    catalog, image, arch, at = session.catalog, definition.name, definition.arch, datetime.fromisoformat(now())
+    """The actions for resources of an image at a target by what the catalog says now; none for those in use."""
+    catalog, image, arch, at = session.catalog, of.image, of.arch, datetime.fromisoformat(now())
     versions = set(catalog.versions(image, arch))
     records: dict[str, Record | None] = {}
     for resource in resources:
@@ -206,4 +262,5 @@ def _decide_all(
                 resource.since,
                 decision.outcome,
                 decision.reason,
+                definition,
             )

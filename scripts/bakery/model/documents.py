@@ -130,7 +130,7 @@ class RemoteBuild(Strict):
 
     `ids` are the images by location (AWS region, vSphere library, Azure region). The disk is never on this machine, so
     `identity` replaces its digest: SHA-256 over builder and image ID, as in Packer's provenance. `vendor_base` is set
-    if it was built from the newest base of a vendor.
+    if it was built from the newest base of a vendor, `parent` if it was built from another image of this project.
     """
 
     image: str
@@ -152,6 +152,7 @@ class RemoteBuild(Strict):
     log: str
     vendor_base: VendorBase | None = None
     secrets: dict[str, SecretUse] = field(default_factory=dict)
+    parent: Base | None = None
     schema: Literal["bakery/remote-build/1"] = "bakery/remote-build/1"
 
 

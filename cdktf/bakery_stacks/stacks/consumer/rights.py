@@ -16,8 +16,8 @@ from bakery_stacks.blocks.policy import Conditions, Statement, account_root, pol
 from bakery_stacks.blocks.publisher import (
     CONSUMER_ROLE,
     SESSION_SECONDS,
+    TAGGER_ROLE,
     publisher_arns,
-    tagger_name,
     use_statements,
 )
 from bakery_stacks.config import Environment, aws_partition
@@ -49,7 +49,7 @@ class ConsumerRoles(Construct):
         )
         self.tagger_arn = self._make_role(
             "tagger",
-            tagger_name(environment),
+            TAGGER_ROLE,
             "Tags shared machine images and their copies, which do not get the tags",
             [publish, account_trust],
             [_tag_statement(environment, account), describe],

@@ -27,7 +27,11 @@ class ConsumerStack(AwsStack):
             keys={region: (arn, self.provider(region)) for region, arn in distribution.key_arns.items()},
         )
         self.output("publisher_role_arn", roles.publisher_arn, "assumed by the owner's publisher to write parameters")
-        self.output("tagger_role_arn", roles.tagger_arn, "assumed to tag shared images and copies of them")
+        self.output(
+            "tagger_role_arn",
+            roles.tagger_arn,
+            "assumed by the owner's publisher to tag shared images, and in the account to tag copies",
+        )
         self.output("reader_role_arn", roles.reader_arn, "assumed to list images")
         self.output(
             "topic_arn", distribution.topic_arn, "topic of new and withdrawn images; for queues and functions here"

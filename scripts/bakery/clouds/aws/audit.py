@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bakery.clouds.aws import images, lifecycle, parameters, snapshots, tagging
+from bakery.clouds.aws import consumer_tags, images, lifecycle, parameters, snapshots, tagging
 from bakery.clouds.aws.clients import EC2Client, Image, LaunchPermission, VolumePermission
-from bakery.clouds.aws.session import SsmEndpoint
+from bakery.clouds.aws.session import SsmEndpoint, location_name
 from bakery.clouds.target import Finding, Status
 from bakery.host.errors import BakeryError
 from bakery.model import tags
@@ -48,6 +48,19 @@ def inspect_parameter(endpoint: SsmEndpoint, expected: Pointer) -> Finding:
     if current is None:
         return Finding(label, "missing", f"expected {expected.value}")
     return Finding(label, *_compare_values(expected.value, current.value, "its value"))
+
+
+def inspect_consumer_tags(ec2: EC2Client, publication: Publication, location: ImageLocation) -> Finding:
+    """Check that a consumer account sees the image, with tags of its own that are right."""
+    where = location_name(location.location)
+    label = f"{where} {location.id} tags"
+    try:
+        image = consumer_tags.look(ec2, location.id, where)
+    except BakeryError as error:
+        return Finding(label, "unreachable", f"{error.message}: {error.detail}")
+    if image is None:
+        return Finding(label, "missing", "the account does not see the image")
+    return Finding(label, *_compare_tags(tagging.from_aws(image), tags.of_publication(publication)))
 
 
 def report_unreachable(locations: Mapping[str, BakeryError]) -> Iterator[Finding]:

@@ -51,6 +51,11 @@ def error_code(error: Exception) -> str:
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
 
 
+def is_denied(error: BakeryError) -> bool:
+    """Whether an error of `explain_errors` is about a missing right."""
+    return isinstance(error.__cause__, ClientError) and error_code(error.__cause__) in DENIED
+
+
 @contextmanager
 def explain_errors(doing: str, where: str) -> Iterator[None]:
     """Raise botocore's errors as BakeryError. `doing` completes "cannot …"; `where` is the region or account/region."""

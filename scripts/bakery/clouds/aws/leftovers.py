@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bakery.clouds.aws import images, snapshots
-from bakery.clouds.aws.calls import VISIBLE_SECONDS, error_code, explain_errors
+from bakery.clouds.aws.calls import VISIBLE_SECONDS, error_code, explain_errors, is_denied
 from bakery.clouds.aws.clients import EC2Client, Filter, Image
 from bakery.clouds.aws.tagging import from_aws
 from bakery.clouds.target import Resource, ResourceKind, format_since, remove_each
@@ -169,7 +169,27 @@ def _delete_volume(ec2: EC2Client, volume: str) -> None:
 
 def _deregister(ec2: EC2Client, image: str) -> None:
     """Deregister an image; its snapshot is a resource of its own."""
-    images.remove(ec2, {"ImageId": image})
+    region = ec2.meta.region_name
+    with _name_command(f"aws ec2 deregister-image --region {region} --image-id {image} --delete-associated-snapshots"):
+        images.remove(ec2, {"ImageId": image})
+
+
+def _delete_snapshot(ec2: EC2Client, snapshot: str) -> None:
+    with _name_command(f"aws ec2 delete-snapshot --region {ec2.meta.region_name} --snapshot-id {snapshot}"):
+        snapshots.remove(ec2, snapshot)
+
+
+@contextmanager
+def _name_command(command: str) -> Iterator[None]:
+    """Name the command for a person: the publisher's rights end at copies that a killed Packer did not tag."""
+    try:
+        yield
+    except BakeryError as error:
+        if is_denied(error):
+            error.hint = (
+                f"the publisher removes only what is tagged bakery:image: have an administrator run '{command}'"
+            )
+        raise
 
 
 @contextmanager
@@ -187,6 +207,6 @@ REMOVERS: Mapping[ResourceKind, Callable[[EC2Client, str], None]] = {
     "key pair": _delete_key_pair,
     "security group": _delete_security_group,
     "image": _deregister,
-    "snapshot": snapshots.remove,
+    "snapshot": _delete_snapshot,
     "disk": _delete_volume,
 }

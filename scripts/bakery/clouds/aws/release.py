@@ -1,4 +1,4 @@
-"""One version on its way to every region: snapshot, image, copies, tags, shares, parameters.
+"""One version on its way to every region: snapshot, image, copies, tags, shares, the consumers' tags, parameters.
 
 The steps of a region follow each other. Regions wait for no other one but the first, and a region that fails stops no
 other.
@@ -23,8 +23,8 @@ from bakery.model.definition import ImageDefinition
 
 NOTHING_KNOWN: Mapping[str, str] = MappingProxyType({})
 
-# Leads the parameters of a region's accounts to its image; the reasons by location or account where that failed.
-Point = Callable[[str, Image], Mapping[str, BakeryError]]
+# Does something for a region's shared image in all accounts; the reasons by location or account where that failed.
+InAccounts = Callable[[str, Image], Mapping[str, BakeryError]]
 
 
 class AwsRelease:
@@ -37,10 +37,14 @@ class AwsRelease:
         expected: tags.Tags,
         consumers: Sequence[str],
         phases: Phases,
-        point: Point,
+        mirror: InAccounts,
+        point: InAccounts,
         key_alias: str,
     ) -> None:
-        """`key_alias` is the KMS key that encrypts its images; empty for none."""
+        """`mirror` tags an image in the consumer accounts, and `point` leads the parameters to it.
+
+        `key_alias` is the KMS key that encrypts its images; empty for none.
+        """
         aws = definition.distribution.of(AwsDistribution)
         assert aws
         self._name = definition.name
@@ -52,6 +56,7 @@ class AwsRelease:
         self._expected = expected
         self._consumers = consumers
         self._phases = phases
+        self._mirror = mirror
         self._point = point
 
     def publish(self, disk: Path) -> dict[str, Image]:
@@ -102,7 +107,7 @@ class AwsRelease:
                 if name != region:
                     result = copies.finish(copies.Copy(ec2, source, lost=known.get(name, "")))
                 self._mark_and_share(ec2, result)
-                failures = self._point(name, result)
+                failures = {**self._mirror(name, result), **self._point(name, result)}
                 with lock:
                     finished.append(name)
                     report_progress(len(finished) / len(self._regions))
@@ -111,8 +116,8 @@ class AwsRelease:
                 return result, failures
 
             results, failures = try_all({name: name for name in self._regions}, finish_region)
-            for _, unpointed in results.values():
-                failures |= unpointed
+            for _, incomplete in results.values():
+                failures |= incomplete
             whole = [name for name in results if not any(place.endswith(f"/{name}") for place in failures)]
             raise_failures("publish", failures, done=whole or [f"parts of {name}" for name in results])
         return {name: regional_image for name, (regional_image, _) in results.items()}

@@ -185,7 +185,7 @@ def _assume_role(sts: STSClient, arn: str, number: str) -> dict[str, str]:
             keys = sts.assume_role(RoleArn=arn, RoleSessionName="bakery-publish")["Credentials"]
     except BakeryError as error:
         name = arn.rpartition("/")[2]
-        error.hint = f"create the role {name} in account {number} (docs/how-to/run-against-aws.md)"
+        error.hint = f"create the role {name} in account {number} (bakery apply consumer-{number})"
         raise
     return {
         "access_key": keys["AccessKeyId"],

@@ -137,6 +137,7 @@ class AwsDistribution(CloudDistribution):
     regions: Annotated[tuple[Region, ...], Field(min_length=1)]
     accounts: tuple[Account, ...] = Field(default=(), description="consumer accounts that may launch it")
     consumer_role: str = Field(default="bakery-publisher", description="role there that writes SSM parameters")
+    tagger_role: str = Field(default="bakery-tagger", description="role there that tags the images for the account")
     kms_alias: KeyAlias | None = Field(default=None, description="alias of each region's KMS key for the snapshots")
     credentials: VaultPath | None = Field(
         default=None,

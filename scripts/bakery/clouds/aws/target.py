@@ -7,6 +7,7 @@ from pathlib import Path
 from bakery.clouds.aws import audit, images, leftovers, lifecycle, parameters, uses
 from bakery.clouds.aws.calls import do_all, raise_failures, try_all
 from bakery.clouds.aws.clients import EC2Client, Image
+from bakery.clouds.aws.consumer_tags import ConsumerTags
 from bakery.clouds.aws.keys import require_keys
 from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.regions import check_regions
@@ -123,13 +124,14 @@ class AwsTarget:
         phases = Phases(report, full_name(of))
         if key_alias:
             require_keys(self._own_account, self._aws.regions, key_alias)
-        version = self._open_version(of)
+        version, consumer_tags = self._open_version(of), self._open_consumer_tags(expected)
         release = AwsRelease(
             self._definition,
             self._own_account,
             expected,
             self._consumer_accounts,
             phases,
+            consumer_tags.mirror_region,
             version.point_region,
             key_alias,
         )
@@ -147,8 +149,18 @@ class AwsTarget:
             raise_failures("log in", unreachable)
         return VersionParameter(version_parameter(of), endpoints, unreachable, self._is_gone)
 
+    def _open_consumer_tags(self, expected: tags.Tags) -> ConsumerTags:
+        taggers, unreachable = self._log_in_taggers(self._consumer_accounts)
+        return ConsumerTags(taggers, unreachable, self._aws.tagger_role, expected)
+
+    def _log_in_taggers(self, numbers: Iterable[str]) -> tuple[dict[str, Account], dict[str, BakeryError]]:
+        """Consumer accounts with the rights to tag there, by number, and the reasons why some are unreachable."""
+        consumers = set(numbers)
+        accounts, failures = self._taggers.log_in(consumers)
+        return {number: account for number, account in accounts.items() if number in consumers}, failures
+
     def inspect(self, publication: Publication, availability: Availability = "available") -> list[Finding]:
-        """Check the images, tags, snapshots' tags, shares and parameters of a publication.
+        """Check the images, tags, snapshots' tags, shares, consumers' tags and parameters of a publication.
 
         The parameters of a version stay when its images go, and nobody can use them then.
         """
@@ -158,6 +170,8 @@ class AwsTarget:
             location_name(pointer.location): pointer for pointer in publication.pointers if availability in USABLE
         }
         endpoints, failures = self._connect_locations(_locations(pointers.values()))
+        consumers = [image for image in publication.locations if not image.owned and availability in USABLE]
+        taggers, tagger_failures = self._log_in_taggers(image.account for image in consumers)
 
         def inspect_location(location: ImageLocation) -> list[Finding]:
             [ec2] = self._own_account.ec2([location.region]).values()
@@ -166,11 +180,18 @@ class AwsTarget:
         def inspect_parameter(endpoint: SsmEndpoint) -> list[Finding]:
             return [audit.inspect_parameter(endpoint, pointers[str(endpoint)])]
 
+        def inspect_tags(location: ImageLocation) -> list[Finding]:
+            [ec2] = taggers[location.account].ec2([location.region]).values()
+            return [audit.inspect_consumer_tags(ec2, publication, location)]
+
         looks = {region: partial(inspect_location, location) for region, location in own_images.items()}
+        looks |= {
+            f"tags {image.location}": partial(inspect_tags, image) for image in consumers if image.account in taggers
+        }
         looks |= {key: partial(inspect_parameter, endpoint) for key, endpoint in endpoints.items()}
         results, _ = try_all(looks, lambda look: look())
         findings = [finding for key in looks for finding in results[key]]
-        return [*findings, *audit.report_unreachable(failures)]
+        return [*findings, *audit.report_unreachable({**tagger_failures, **failures})]
 
     def find_uses(self, publication: Publication) -> list[Use]:
         """The references to its images in the own account and in consumer accounts, and their last starts.
@@ -275,6 +296,10 @@ class AwsTarget:
     @cached_property
     def _accounts(self) -> Accounts:
         return Accounts(self._own_account, self._aws.consumer_role, self._home)
+
+    @cached_property
+    def _taggers(self) -> Accounts:
+        return Accounts(self._own_account, self._aws.tagger_role, self._home)
 
     @property
     def _consumer_accounts(self) -> list[str]:

@@ -8,10 +8,8 @@ Image Builder are not looked for.
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from bakery.clouds.aws import images
-from bakery.clouds.aws.calls import DENIED, error_code, explain_errors
+from bakery.clouds.aws.calls import explain_errors, is_denied
 from bakery.clouds.aws.clients import EC2Client
 from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.session import location_name
@@ -41,7 +39,7 @@ def find_references(ec2: EC2Client, location: Location, image_id: str, of: Versi
             )
             references = [reference for page in pages for reference in page["ImageReferences"]]
     except BakeryError as error:
-        if isinstance(error.__cause__, ClientError) and error_code(error.__cause__) in DENIED:
+        if is_denied(error):
             error.hint = (
                 f"the role needs ec2:DescribeImageReferences and, through it, the rights to describe what it finds: "
                 f"the stack '{stack}' gives them (bakery apply {stack})"

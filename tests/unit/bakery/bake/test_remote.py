@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from bakery.bake import remote
-from bakery.bake.request import BakeContext, BakeRequest
+from bakery.bake.request import BakeContext, BakeRequest, ParentImage
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.vault import Secret
 from bakery.model import documents
-from bakery.model.documents import Check, RemoteBuild, SecretUse
+from bakery.model.documents import Base, Check, RemoteBuild, SecretUse
 from bakery.model.version import ImageVersion
 from doubles.packer import PackerProject, define
 
@@ -31,12 +31,17 @@ done()
 
 
 def build(
-    world: PackerProject, body: str | None = None, inner: str = "", lease: dict[str, str] = LEASE, **changes: Any
+    world: PackerProject,
+    body: str | None = None,
+    inner: str = "",
+    lease: dict[str, str] = LEASE,
+    parent: ParentImage | None = None,
+    **changes: Any,
 ) -> RemoteBuild:
     world.packer(body or BUILT.format(report=REPORT.format(inner=inner)))
     request = BakeRequest(define(**CHANGES | changes), "1.0.0", {"base:aws": "debian"}, "k" * 64)
     return remote.build(
-        request, "aws", "", lease, BakeContext(world.project, world.toolchain, None, world.events.append)
+        request, "aws", parent, lease, BakeContext(world.project, world.toolchain, None, world.events.append)
     )
 
 
@@ -55,6 +60,12 @@ def test_a_build_is_what_packer_says_it_made(world: PackerProject) -> None:
     assert built.ids == {"eu-central-1": "ami-1", "us-east-1": "ami-2"}
     assert built.checks == (Check("test_web: test_nginx", True),)
     assert len(built.identity) == 64
+
+
+def test_a_build_names_the_version_that_it_starts_from(world: PackerProject) -> None:
+    parent = ParentImage("ami-7", Base("base", "1.0.3", "a" * 64))
+    assert build(world, parent=parent).parent == Base("base", "1.0.3", "a" * 64)
+    assert documents.load(RemoteBuild, folder(world) / "build.json").parent == parent.base
 
 
 def test_what_its_machine_packed_comes_with_it(world: PackerProject) -> None:

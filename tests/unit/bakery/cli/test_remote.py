@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bakery.bake import remote
-from bakery.bake.request import BakeContext, BakeRequest
+from bakery.bake.request import BakeContext, BakeRequest, ParentImage
 from bakery.clouds import CLOUDS
 from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Finding
@@ -63,6 +63,7 @@ distribution:
     regions: [eu-central-1]
 channel: stable
 """
+CHILD = CLOUD.replace("name: cloud", "name: child").replace('ami: {name: "debian-12-*", owner: self}', "image: cloud")
 
 
 @dataclass
@@ -88,13 +89,13 @@ class Cloud:
         self,
         request: BakeRequest,
         target: str,
-        source: str,
+        parent: ParentImage | None,
         credentials: Mapping[str, str],
         context: BakeContext,
         vendor_base: VendorBase | None = None,
     ) -> RemoteBuild:
         image, project = request.definition, context.project
-        origin = source or (vendor_base.identity if vendor_base else "nothing")
+        origin = parent.id if parent else (vendor_base.identity if vendor_base else "nothing")
         self.bakery.begin(f"build {image.name} at {target} from {origin}")
         self.credentials.append(credentials)
         # fmt: off
@@ -104,7 +105,7 @@ class Cloud:
             base=request.inputs[remote_base(target)],
             identity="b" * 64, ids={"eu-central-1": "ami-1"},
             checks=(Check("answers", True),), commit="", tools={}, seconds={}, created="2026-01-31T12:00:00+00:00",
-            log="", vendor_base=vendor_base,
+            log="", vendor_base=vendor_base, parent=parent.base if parent else None,
         )
         # fmt: on
         folder = project.build_folder(request.image_version, target)
@@ -316,12 +317,25 @@ def test_another_disk_than_the_tested_one_is_not_attested(bakery: CliRunner, clo
 
 
 def test_a_child_starts_from_its_parents_image_there(bakery: CliRunner, cloud: Cloud) -> None:
-    bakery.write(
-        "packer/images/child.yaml",
-        CLOUD.replace("name: cloud", "name: child").replace('ami: {name: "debian-12-*", owner: self}', "image: cloud"),
-    )
+    bakery.write("packer/images/child.yaml", CHILD)
     bakery.line("child")
     assert "build child at aws from ami-1" in bakery.did
+
+
+def test_a_child_whose_parent_is_revoked_while_it_is_built_is_not_published(bakery: CliRunner, cloud: Cloud) -> None:
+    bakery.edit("cloud", "channel: stable\n", "")
+    bakery.line("cloud")
+    bakery.write("packer/images/child.yaml", CHILD)
+    assert bakery("bake", "child").code == 0
+    catalog = bakery.catalog
+    parent = catalog.record(ImageVersion("cloud", "x86_64", "1.0.0"))
+    catalog.settle_state(catalog.change_state(parent, "revoked", "leaks"))
+    answer = bakery("publish", "child")
+    assert answer.code != 0
+    assert "child 1.0.0 was built on cloud 1.0.0, which was revoked meanwhile" in answer.err
+    assert "leaks" in answer.err
+    assert "adopt child-1.0.0-x86_64" not in bakery.did, "nothing is published"
+    assert bakery.states("child") == {"1.0.0": "reserved"}
 
 
 def test_disk_and_build_of_one_version(bakery: CliRunner, cloud: Cloud) -> None:

@@ -55,6 +55,7 @@ class Cloud:
         self.unreachable: set[str] = set()
         self.staying: set[str] = set()
         self.killed_at = ""
+        self.listed = 0
 
     def add(self, kind: Any, name: str, version: str = "1.0.0", location: str = "1/eu-west-1") -> Resource:
         resource = Resource(location, kind, name, version, AGED)
@@ -63,6 +64,7 @@ class Cloud:
 
     def list_resources(self, image: str, arch: str) -> Listing:
         assert (image, arch) == ("web", "x86_64")
+        self.listed += 1
         reachable = {where: tuple(part) for where, part in self.resources.items() if where not in self.unreachable}
         return Listing(reachable, {where: BakeryError("no answer", where=where) for where in self.unreachable})
 
@@ -183,8 +185,74 @@ def test_the_actions_as_json(bakery: CliRunner, store: Path) -> None:
         "id": ".disk-abcd1234",
         "since": action["since"],
         "outcome": "remove",
+        "definition": "web",
         "schema": "bakery/sweep-action/1",
     }
+
+
+class TestWithoutDefinition:
+    """The image `web` is in the catalog, and its definition is gone."""
+
+    @pytest.fixture
+    def gone(self, bakery: CliRunner, store: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+        monkeypatch.setattr(sweep, "now", lambda: "2036-01-01T00:00:00+00:00")
+        (bakery.project.root / "packer/images/web.yaml").unlink()
+        return bakery
+
+    @pytest.mark.parametrize("names", [(), ("web",)])
+    def test_what_its_runs_left_goes_and_its_versions_stay(
+        self, gone: CliRunner, store: Path, names: tuple[str, ...]
+    ) -> None:
+        unknown = age(gone.write(".bakery/store/web-1.0.7-x86_64.qcow2", "a disk"))
+        draft = leave_draft(store)
+        before = set(store.iterdir())
+        listed = gone("sweep", *names, "--dry-run")
+        assert (listed.code, set(store.iterdir())) == (0, before)
+        assert "1 resource to remove, 1 unknown" in listed.out
+        (removed, kept) = json.loads(gone("sweep", *names, "--yes", "--json").out)
+        if removed["outcome"] == "unknown":
+            removed, kept = kept, removed
+        assert (removed["image"], removed["definition"], removed["id"]) == ("web", "base", draft.name)
+        assert (kept["id"], unknown.exists(), draft.exists()) == (unknown.name, True, False)
+        assert (store / STORED).exists()
+
+    def test_another_one_may_be_named_alone(self, gone: CliRunner, store: Path) -> None:
+        draft = leave_draft(store)
+        assert gone("sweep", "base", "--yes").code == 0
+        assert draft.exists()
+
+    def test_one_that_the_catalog_does_not_know_is_an_error(self, gone: CliRunner) -> None:
+        answer = gone("sweep", "wob", "--yes")
+        assert (answer.code, "no image named 'wob'" in answer.err) == (ExitCode.USAGE, True)
+
+    def test_an_empty_catalog_looks_for_nothing_of_it(self, gone: CliRunner, store: Path, tmp_path: Path) -> None:
+        leave_draft(store)
+        (tmp_path / "empty").mkdir()
+        answer = gone("sweep", "--dry-run", "--catalog", str(tmp_path / "empty"))
+        assert "web-" not in answer.out and ".disk-" not in answer.out
+
+    def test_targets_with_the_same_settings_are_asked_once(
+        self, gone: CliRunner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those of each other settings as well; a resource that two of them list is swept once."""
+        cloud = Cloud()
+
+        def open_target(*_: Any) -> Any:
+            return cloud
+
+        opened = replace(CLOUDS["aws"], open_target=open_target, try_login=lambda *_: None)
+        monkeypatch.setitem(CLOUDS, "aws", opened)
+        text = (gone.project.root / "packer/images/base.yaml").read_text()
+        for name, region in (("one", "eu-west-1"), ("two", "eu-west-1"), ("three", "us-east-1")):
+            settings = f"targets: [aws]\ndistribution: {{aws: {{regions: [{region}]}}}}"
+            definition = text.replace("name: base", f"name: {name}").replace("targets: [local]", settings)
+            gone.write(f"packer/images/{name}.yaml", definition)
+        cloud.add("image", "ami-left")
+        actions = json.loads(gone("sweep", "web", "--dry-run", "--json").out)
+        assert [action["id"] for action in actions if action["target"] == "aws"] == ["ami-left"]
+        assert cloud.listed == 2
+        assert gone("sweep", "web", "--yes").code == 0
+        assert cloud.names == set()
 
 
 def test_a_run_that_publishes_here_keeps_its_version(bakery: CliRunner, cloud: Cloud) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from bakery.bake.request import ParentImage
 from bakery.catalog import Catalog, open_store
 from bakery.clouds import CLOUDS, REMOTE, definitions
 from bakery.clouds.cloud import Cloud
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError
-from bakery.model.documents import ImageLocation, Publication
+from bakery.model.documents import Base, ImageLocation, Publication
 from bakery.model.project import Project
 from bakery.signing import Keyring
 
@@ -74,7 +75,8 @@ def session(folder: Path, target: str, child_region: str, *published: str) -> Se
 def test_a_child_starts_from_the_parents_image_in_its_own_region(tmp_path: Path, target: str) -> None:
     first, second = WORLDS[target][2]
     opened = session(tmp_path, target, second, first, second)
-    assert opened.parent_image(opened.definitions.images["child"], target) == f"image-{second}"
+    expected = ParentImage(f"image-{second}", Base("base", "1.0.0", ""))
+    assert opened.parent_image(opened.definitions.images["child"], target) == expected
 
 
 @pytest.mark.parametrize("target", WORLDS)
@@ -100,7 +102,7 @@ def test_a_build_on_somebody_elses_image_has_no_parent(tmp_path: Path) -> None:
         loaded,
         Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {})),
     )
-    assert opened.parent_image(loaded.images["child"], "vsphere") == ""
+    assert opened.parent_image(loaded.images["child"], "vsphere") is None
 
 
 def test_every_cloud_that_builds_on_ours_is_tried() -> None:

@@ -14,6 +14,7 @@ from moto.autoscaling.responses import AutoScalingResponse
 from moto.ebs.responses import EBSResponse
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
+from moto.ec2.responses.tags import TagResponse
 from moto.kms.responses import KmsResponse
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from moto.s3.models import FakeBucket, S3Backend
@@ -44,6 +45,7 @@ from bakery.demo.stand_ins.aws import (
     sharing,
     snapshots,
     state,
+    tags,
     templates,
     topics,
 )
@@ -67,6 +69,7 @@ STRICT: tuple[tuple[type, tuple[Callable[..., Any], ...]], ...] = (
     (SimpleSystemManagerResponse, parameters.HANDLERS),
     (TokenResponse, roles.HANDLERS),
     (AmisResponse, sharing.HANDLERS),
+    (TagResponse, tags.HANDLERS),
     (KmsResponse, grants.HANDLERS),
     (S3Response, buckets.HANDLERS),
     (S3Response, bucket_policies.RESPONSE_HANDLERS),

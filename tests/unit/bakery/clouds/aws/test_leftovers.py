@@ -152,6 +152,10 @@ def test_what_cannot_be_removed_is_named_and_the_rest_goes(
 ) -> None:
     cloud.fault("ec2", "DeregisterImage", error="UnauthorizedOperation", status=403)
     failures = target.remove_resources(flatten(target.list_resources("web", "x86_64")))
+    hints = {resource.kind: error.hint for resource, error in failures.items()}
+    command = f"aws ec2 deregister-image --region {HOME} --image-id {left['image']} --delete-associated-snapshots"
+    assert hints["image"].endswith(f"have an administrator run '{command}'")
+    assert "administrator" not in hints["snapshot"], "it was not refused for a missing right"
     assert {resource.kind: error.message for resource, error in failures.items()} == {
         "image": f"cannot deregister {left['image']}",
         "snapshot": f"cannot delete {left['snapshot']}",  # its image uses it

@@ -97,6 +97,7 @@ def test_parameters_are_ours_in_the_regions_of_images(stack: Stack, of: str) -> 
 
 
 def test_the_tagger_sets_our_tags_on_the_owners_images_and_copies(stack: Stack) -> None:
+    assert named(stack, "aws_iam_role", "tagger")["name"] == AwsDistribution.model_fields["tagger_role"].default
     tag = rights(stack, "tagger")["TagImages"]
     assert tag["Action"] == ["ec2:CreateTags"]
     assert tag["Condition"]["StringEquals"]["ec2:Owner"] == ["123456789012", CONSUMER]

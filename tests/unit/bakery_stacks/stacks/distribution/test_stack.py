@@ -278,7 +278,7 @@ def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
     ]
     assert found["Consumers"]["Resource"] == [
         "arn:aws:iam::210987654321:role/bakery-publisher",
-        "arn:aws:iam::210987654321:role/bakery-prod-tagger",
+        "arn:aws:iam::210987654321:role/bakery-tagger",
     ]
     assert found["Notices"]["Resource"] == ["arn:aws:sns:eu-west-1:123456789012:new-images"]
     for name in ("CatalogRead", "CatalogWrite"):

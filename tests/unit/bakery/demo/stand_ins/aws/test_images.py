@@ -161,6 +161,31 @@ def test_a_launch_permission_shows_the_image_without_its_tags(cloud: StandIn) ->
     assert found(cloud, account=CONSUMER) == []
 
 
+def test_each_account_has_its_own_tags_on_what_is_shared(cloud: StandIn) -> None:
+    image_id = register(cloud, NAME)
+    image = available(cloud, image_id)
+    snapshot_id = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    consumer, both = cloud.client("ec2", account=CONSUMER), [image_id, snapshot_id]
+    tag = [{"Key": "Image", "Value": "web"}]
+    with pytest.raises(ClientError, match=r"\(InvalidAMIID.NotFound\)"):
+        consumer.create_tags(Resources=[image_id], Tags=tag)
+    with pytest.raises(ClientError, match=r"\(InvalidSnapshot.NotFound\)"):
+        consumer.create_tags(Resources=[snapshot_id], Tags=tag)
+    share(cloud, image_id)
+    share_snapshot(cloud, snapshot_id)
+    consumer.create_tags(Resources=both, Tags=tag)
+    assert [one["Tags"] for one in consumer.describe_images(ImageIds=[image_id])["Images"]] == [tag]
+    assert [one["Tags"] for one in consumer.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]] == [tag]
+    assert found(cloud, ("tag:Image", "web"), account=CONSUMER, Owners=["123456789012"]) == [NAME]
+    assert found(cloud, ("tag:Image", "web")) == []
+    owner = cloud.client("ec2")
+    assert owner.describe_images(ImageIds=[image_id])["Images"][0]["Tags"] == []
+    owner.create_tags(Resources=both, Tags=[{"Key": "Image", "Value": "owner"}])
+    consumer.delete_tags(Resources=both, Tags=tag)
+    assert [one["Tags"] for one in consumer.describe_images(ImageIds=[image_id])["Images"]] == [[]]
+    assert found(cloud, ("tag:Image", "owner")) == [NAME]
+
+
 def test_only_the_owner_changes_a_shared_image(cloud: StandIn) -> None:
     image_id = register(cloud, NAME)
     available(cloud, image_id)
