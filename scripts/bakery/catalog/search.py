@@ -68,9 +68,9 @@ def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
     read_candidates([version for version in versions if version not in bases])
     lineage = [record]
     for parent in lineage:  # grows meanwhile
-        digest = digest_of(parent.raw_sha256)
+        digests = {digest_of(parent.raw_sha256), digest_of(parent.content)}
         read_candidates(
-            [version for version in versions if version not in candidates and digest in bases.get(version, ())]
+            [version for version in versions if version not in candidates and digests & bases.get(version, set())]
         )
         lineage += [
             candidates[version]
@@ -82,7 +82,7 @@ def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
 
 def _is_child(record: Record, parent: Record) -> bool:
     """Whether a version was built on another one's content; a reserved one has none yet."""
-    return record.state != "reserved" and record.inputs.get(PARENT) == parent.raw_sha256
+    return record.state != "reserved" and parent.is_base(record.inputs.get(PARENT, ""))
 
 
 def _is_in_use(record: Record) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from bakery.catalog.keys import version_numbers
 from bakery.catalog.record import ChannelEntry, Failure, Move, Record
+from bakery.engine.lineage import describe_parent, describe_rebuilt_parent
 from bakery.engine.updates import MAX_AGE, describe_refresh, describe_updates, due_updates
 from bakery.engine.vendor_bases import BaseState, compare_bases, describe_bases
 from bakery.host.text import count_of
@@ -140,9 +141,11 @@ def plan(images: Sequence[ImageDefinition], lookups: Lookups, inputs_of: InputsO
             actions[name] = _add_channel(waiting, image, lookups)
             continue
         parent_record = records.get(image.parent or "")
-        # The parent's content, not its file: if a new parent has the same content, its children need no bake.
-        inputs = dict(inputs_of(image, parent_record.raw_sha256 if parent_record else ""))
-        actions[name] = _add_channel(_decide_action(image, record, inputs, lookups, world), image, lookups)
+        inputs = dict(inputs_of(image, describe_parent(parent_record, record)))
+        action = _decide_action(image, record, inputs, lookups, world)
+        if action.kind == "keep" and (rebuilt := describe_rebuilt_parent(parent_record, record)):
+            action = replace(action, reason=f"{action.reason}; {rebuilt}")
+        actions[name] = _add_channel(action, image, lookups)
     return Plan(tuple(actions.values()))
 
 
