@@ -69,7 +69,7 @@ def read_content(raw: Path, root: FileSystem, entries: Iterable[Entry], folders:
                     return Content()
                 lines[label] = public[label] = reader.identity
             counted = list(_list_counted(entries)) if is_root else read_entries(raw, partition)
-            for path, line, listed in _describe_entries(counted):
+            for path, line, listed in describe_entries(counted):
                 name = (b"" if is_root else label) + (path or b"/")
                 lines[name], public[name] = line, listed
         elif partition.number in folders:
@@ -84,7 +84,7 @@ def read_content(raw: Path, root: FileSystem, entries: Iterable[Entry], folders:
     content = hashlib.sha256(FORM)
     for name in sorted(lines):
         content.update(_digest_line(name, lines[name]))
-    listing = {_as_text(name): _digest_line(name, line).hex()[:SHORT] for name, line in sorted(public.items())}
+    listing = {as_text(name): _digest_line(name, line).hex()[:SHORT] for name, line in sorted(public.items())}
     return Content(content.hexdigest(), listing)
 
 
@@ -106,7 +106,7 @@ def _list_counted(entries: Iterable[Entry]) -> Iterator[Entry]:
     return (entry for entry in entries if not EXCLUDED_PATHS.fullmatch(entry.path))
 
 
-def _describe_entries(entries: Iterable[Entry]) -> Iterator[tuple[bytes, bytes, bytes]]:
+def describe_entries(entries: Iterable[Entry]) -> Iterator[tuple[bytes, bytes, bytes]]:
     """(path, description, description without private data) of entries; a file with two names is described once."""
     first_names: dict[int, bytes] = {}
     for entry in sorted(entries, key=lambda entry: entry.path):
@@ -147,6 +147,6 @@ def _digest_bytes(raw: Path, start: int, size: int) -> bytes:
     return content.hexdigest().encode()
 
 
-def _as_text(name: bytes) -> str:
+def as_text(name: bytes) -> str:
     """A path for people. Names of files need not be text."""
     return name.decode("utf-8", "backslashreplace")
