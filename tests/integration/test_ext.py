@@ -15,6 +15,7 @@ from bakery.machine.ext import Attribute, ExtReader, Node
 MIB = 1 << 20
 SIZE = 64 * MIB
 START = MIB  # of the partition
+pytestmark = pytest.mark.integration
 SECURITY, USER, ACL = 6, 1, 2  # namespaces of the kernel: EXT4_XATTR_INDEX_*
 FORMS = [
     ("ext4", ()),
@@ -83,6 +84,8 @@ def read(raw: Path) -> dict[bytes, tuple[Node, str]]:
 
 @pytest.mark.parametrize(("kind", "options"), FORMS, ids=[" ".join([kind, *options]) for kind, options in FORMS])
 def test_entries_are_those_of_the_folder(tree: Path, kind: str, options: tuple[str, ...]) -> None:
+    if "inline_data" in options:
+        (tree / "etc/sparse").write_bytes(b"")  # mke2fs 1.47.0 writes holes at the end of such a file wrongly
     entries = read(write(tree, *options, kind=kind))
     expected = {
         os.fsencode(path)[len(os.fsencode(tree)) :]: (
@@ -100,7 +103,7 @@ def test_entries_are_those_of_the_folder(tree: Path, kind: str, options: tuple[s
     )
     small, twin = entries[b"/etc/small"][0], entries[b"/etc/twin"][0]
     assert (small.number, small.links) == (twin.number, 2)
-    assert (small.size, entries[b"/etc/sparse"][0].size) == (5, 6 * MIB + 5)
+    assert (small.size, entries[b"/etc/large"][0].size) == (5, 9 * MIB + 17)
 
 
 @pytest.mark.parametrize("options", [(), ("-I", "128")], ids=["in the inode", "in a block of their own"])
@@ -112,7 +115,7 @@ def test_attributes_owners_and_devices(tree: Path, options: tuple[str, ...]) -> 
         f"ea_set /etc/large user.long {'v' * 900}\n"
         "set_inode_field /etc/small uid 70000\nset_inode_field /etc/small gid 33\n"
         "set_inode_field /etc/empty flags 0x80010\n"
-        "mknod null c 1 3\nmknod many b 259 300\nmknod pipe p\n".replace("many b", "disk b")
+        "mknod null c 1 3\nmknod disk b 259 300\nmknod pipe p\n"
     )
     entries = {path: node for path, (node, _) in read(write(tree, *options, requests=requests)).items()}
     small = entries[b"/etc/small"]

@@ -24,7 +24,7 @@ def copy_partitions(raw: Path, scratch: Path) -> dict[int, Path]:
         if fat.is_fat(raw, partition):
             folder = folders[partition.number] = scratch / f"partition-{partition.number}"
             folder.mkdir()
-            process.run(["mcopy", "-s", "-n", "-Q", "-i", f"{raw}@@{partition.start}", "::/*", folder])
+            process.run(["mcopy", "-s", "-n", "-Q", "-i", f"{raw}@@{partition.start}", "::/", folder])
     return folders
 
 
