@@ -16,7 +16,6 @@ from pathlib import Path
 from bakery.contents.tree import Entry, read_entries
 from bakery.host import files
 from bakery.machine import disk_image, fat
-from bakery.machine.disk_image import Partition
 from bakery.machine.ext import DATA, LAYOUT, SYSTEM, ExtReader
 from bakery.machine.filesystem import FileSystem, is_ext
 

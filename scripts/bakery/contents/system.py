@@ -34,8 +34,8 @@ class System:
     root: FileSystem
     entries: tuple[Entry, ...]
     boot: tuple[BootFile, ...]
-    content: Content = Content()
-    size: int | None = None
+    content: Content
+    size: int | None
 
 
 def sbom_path(folder: Path, name: SbomFormat) -> Path:

@@ -37,7 +37,9 @@ def report_repeat(session: Session, artifact: Artifact, contents: Contents | Non
     listing = session.project.logs / f"{artifact.image}-{artifact.version}-differences.txt"
     files.write_atomic(listing, "".join(f"{path}\n" for path in paths).encode())
     shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
-    text = f"OTHER CONTENT than {record.version}, baked from the same inputs and archives: {count_of(len(paths), 'path')}"
+    text = (
+        f"OTHER CONTENT than {record.version}, baked from the same inputs and archives: {count_of(len(paths), 'path')}"
+    )
     session.report(Event("failed", "bake", subject, f"{text}: {shown} (all in {listing})"))
 
 

@@ -263,6 +263,8 @@ def _write_esp(raw: Path, esp: disk_image.Partition, content: Path, disk: Disk, 
     process.run(["mcopy", "-i", image, "-s", "-m", "-Q", *sorted(content.iterdir()), "::"], env=env)
     for path in content.iterdir():
         shutil.rmtree(path)
+    clock = int(env["SOURCE_DATE_EPOCH"])
+    os.utime(content, (clock, clock))  # its last change was this removal
 
 
 def _write_root(
