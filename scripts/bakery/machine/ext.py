@@ -87,7 +87,7 @@ class ExtReader:
 
     @property
     def identity(self) -> bytes:
-        """What the superblock says of the file system that does not change by mounting it."""
+        """The fields of the superblock that a mount does not change: sizes, features, UUID, label, default options."""
         sizes = self._super[0x00:0x0C] + self._super[0x14:0x2C]
         features = struct.pack("<III", self._compatible, self._features & ~RECOVER, self._read_only & ~ORPHANS_PRESENT)
         names = self._super[0x68:0x88]  # UUID, label
