@@ -212,6 +212,7 @@ def test_a_running_machine_packs_what_its_disk_has(disk: Path, mounted_root: Pat
     cyclonedx = read_sboms(archive)["cyclonedx"]["metadata"]["component"]
     assert cyclonedx["properties"] == [{"name": "bakery:image:eu-central-1", "value": "ami-1"}]
     assert "hashes" not in cyclonedx, "no digest of bytes that nobody has seen"
+    assert (expected.content_digest != "", contents.content_digest) == (True, ""), "nor of files that were left out"
 
 
 def test_a_build_whose_machine_packed_nothing_is_unreadable(tmp_path: Path) -> None:

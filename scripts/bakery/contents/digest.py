@@ -37,7 +37,18 @@ class Exclusion:
     reason: str
 
 
-EXCLUDED: tuple[Exclusion, ...] = ()
+# Each was seen to differ between two bakes of equal inputs.
+EXCLUDED = (
+    Exclusion(
+        "/var/cache/ldconfig/aux-cache",
+        "`ldconfig` remembers libraries by inode and time in it. Only `ldconfig` reads it, to be faster the next time.",
+    ),
+    Exclusion(
+        "*/__pycache__/*.pyc",
+        "Python compiled it from the source beside its folder, whose time and size it has. Python makes it again, or "
+        "ignores it, if they do not fit. Sources that pip installs have the time of the bake.",
+    ),
+)
 EXCLUDED_PATHS = re.compile("|".join(translate(exclusion.pattern) for exclusion in EXCLUDED).encode())
 
 
