@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import excludedpaths
 import imagerules
 import matrix
 import stacktables
@@ -33,6 +34,7 @@ def pages() -> dict[Path, str]:
     """Every generated page by its path."""
     return {
         REFERENCE / "cli.md": NOTE + "\n".join(_cli()),
+        REFERENCE / "content-digest.md": NOTE + "\n".join(excludedpaths.page()),
         REFERENCE / "definition.md": NOTE + "\n".join(_definition()),
         REFERENCE / "image-rules.md": NOTE + "\n".join(imagerules.page()),
         REFERENCE / "matrix.md": NOTE + "\n".join(matrix.page()),

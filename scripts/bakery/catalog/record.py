@@ -37,6 +37,7 @@ class Record(Strict):
     `at` and `by` are about this revision, `baked` is about the disk. While the version is reserved, `owner` may bake it
     until `expires`; of a version that a person restored, `owner` is `retention SHA-256`, the policy that passes over
     it. `contents` is the SHA-256 of the version's `contents.json`, empty if its disk could not be read.
+    `content_digest` is that of its contents.
     `vulnerabilities` and `vex` are the verdict's. `vendor_bases` are the bases of vendors that it was built from, the
     newest ones then, by builder. `provenance` is the SHA-256 of the signed statement about the version, empty if none
     was made. While it is `pending`, its images may not be as its state says: a run changes them, or was interrupted.
@@ -60,6 +61,7 @@ class Record(Strict):
     raw_sha256: str = ""
     size: int = 0
     contents: str = ""
+    content_digest: str = ""
     base: Base | None = None
     baked: Time = ""
     commit: str = ""
@@ -83,6 +85,15 @@ class Record(Strict):
             names += [text for location in locations for text in (location.id, location.snapshot)]
             names += [pointer.name for pointer in publication.pointers]
         return tuple(sorted({*names} - {""}))
+
+    @property
+    def content(self) -> str:
+        """The digest by which its children count it: of its files, or of its disk's bytes if that is not known."""
+        return self.content_digest or self.raw_sha256
+
+    def is_base(self, digest: str) -> bool:
+        """Whether a version whose base has a digest was built on this content, or on a disk that is equal."""
+        return digest in (self.content_digest, self.raw_sha256) and bool(digest)
 
     def publication(self, target: str) -> Publication | None:
         """This version's publication at a target, if it has one."""

@@ -72,8 +72,8 @@ class Lineage:
         return [version for version in lineage[1:] if _is_in_use(version)]
 
     def _read_children(self, parent: Record) -> list[Record]:
-        digest = digest_of(parent.raw_sha256)
-        candidates = [version for version, bases in self._bases.items() if bases is None or digest in bases]
+        digests = {digest_of(parent.raw_sha256), digest_of(parent.content)}
+        candidates = [version for version, bases in self._bases.items() if bases is None or digests & bases]
         unread = [version for version in candidates if version not in self._records]
         self._records.update(zip(unread, read_all(unread, self._catalog.record), strict=True))
         return [child for version in candidates if _is_child(child := self._records[version], parent)]
@@ -96,7 +96,7 @@ def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
 
 def _is_child(record: Record, parent: Record) -> bool:
     """Whether a version was built on another one's content; a reserved one has none yet."""
-    return record.state != "reserved" and record.inputs.get(PARENT) == parent.raw_sha256
+    return record.state != "reserved" and parent.is_base(record.inputs.get(PARENT, ""))
 
 
 def _is_in_use(record: Record) -> bool:

@@ -3,7 +3,8 @@
 from bakery.contents.disk import read_disk
 from bakery.contents.remote import read_archive
 from bakery.contents.sbom import require_readable
-from bakery.contents.system import DATABASE, DOCUMENT, FILE_LIST, UnreadableError, sbom_path
+from bakery.contents.system import DATABASE, DOCUMENT, FILE_LIST, sbom_path
+from bakery.contents.unreadable import UnreadableError
 
 __all__ = [
     "DATABASE",

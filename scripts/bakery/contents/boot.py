@@ -1,13 +1,13 @@
 """Reads what a disk boots with: the kernels that have modules, and the files of the EFI system partition."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from bakery.host import files, process
-from bakery.machine import disk_image
+from bakery.machine import disk_image, esp, fat
 from bakery.machine.filesystem import FileSystem
 from bakery.model.contents import BootFile
 
-ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"  # EFI system partition: UEFI specification, 5.3.3
 ESP_FOLDER = "/boot/efi"  # where Debian's and Red Hat's families mount it
 
 
@@ -17,15 +17,21 @@ def list_kernels(root: FileSystem) -> tuple[str, ...]:
     return tuple(sorted(folders))
 
 
-def read_partition(raw: Path, scratch: Path) -> tuple[BootFile, ...]:
-    """The files of a disk's EFI system partition; none if the disk boots without one."""
-    esp = next((partition for partition in disk_image.partitions(raw) if partition.type == ESP_TYPE), None)
-    if esp is None:
-        return ()
-    folder = scratch / "esp"
-    folder.mkdir()
-    process.run(["mcopy", "-s", "-n", "-Q", "-i", f"{raw}@@{esp.start}", "::/*", folder])
-    return _list_files(folder)
+def copy_partitions(raw: Path, scratch: Path) -> dict[int, Path]:
+    """Copy the files of all FAT file systems of a disk; the folders by number of partition."""
+    folders = {}
+    for partition in disk_image.partitions(raw):
+        if fat.is_fat(raw, partition):
+            folder = folders[partition.number] = scratch / f"partition-{partition.number}"
+            folder.mkdir()
+            process.run(["mcopy", "-s", "-n", "-Q", "-i", f"{raw}@@{partition.start}", "::/", folder])
+    return folders
+
+
+def list_boot_files(raw: Path, folders: Mapping[int, Path]) -> tuple[BootFile, ...]:
+    """The files of a disk's EFI system partition, from the copies; none if the disk boots without one."""
+    numbers = (partition.number for partition in disk_image.partitions(raw) if partition.type == esp.TYPE)
+    return next((_list_files(folders[number]) for number in numbers if number in folders), ())
 
 
 def read_folder(root: FileSystem, scratch: Path) -> tuple[BootFile, ...]:

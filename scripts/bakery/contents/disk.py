@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from bakery.contents import boot
-from bakery.contents.system import System, UnreadableError, read_system
+from bakery.contents.digest import read_content
+from bakery.contents.system import System, read_system
+from bakery.contents.tree import read_entries
+from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem
@@ -19,7 +22,9 @@ def read_disk(artifact: Artifact, disk: Path, syft: Path) -> Contents:
     with disk_image.as_raw(disk) as raw, files.scratch(disk.parent, "contents") as scratch:
         try:
             root = _open_root(raw)
-            system = System(root, boot.read_partition(raw, scratch), disk.stat().st_size)
+            entries, folders = read_entries(root.raw, root.partition), boot.copy_partitions(raw, scratch)
+            content = read_content(raw, root, entries, folders)
+            system = System(root, entries, boot.list_boot_files(raw, folders), content, disk.stat().st_size)
             return read_system(system, artifact, disk.parent, scratch, syft)
         except UnreadableError as error:
             raise UnreadableError(error.message, where=str(disk), detail=error.detail, hint=error.hint) from error

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from bakery.contents import boot
-from bakery.contents.system import System, UnreadableError, read_system
+from bakery.contents.digest import Content
+from bakery.contents.system import System, read_system
+from bakery.contents.tree import read_entries
+from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
 from bakery.machine.root import unpack_root
 from bakery.model.contents import Contents
@@ -17,7 +20,8 @@ def read_archive(build: RemoteBuild, archive: Path, syft: Path) -> Contents:
     with files.scratch(archive.parent, "contents") as scratch:
         root = unpack_root(archive, scratch)
         try:
-            system = System(root, boot.read_folder(root, scratch), size=None)
+            entries = read_entries(root.raw, root.partition)
+            system = System(root, entries, boot.read_folder(root, scratch), Content(), size=None)
             return read_system(system, build, archive.parent, scratch, syft)
         except UnreadableError as error:
             raise UnreadableError(error.message, where=str(archive), hint=error.hint) from error

@@ -8,10 +8,11 @@ from pathlib import Path
 from bakery.contents import boot, debian, rpm
 from bakery.contents.apt import Listing, list_at_rest, parse_listing
 from bakery.contents.archive import pack_folder
+from bakery.contents.digest import Content
 from bakery.contents.sbom import write_sboms
-from bakery.contents.tree import copy_root, list_files, pack_files
+from bakery.contents.tree import Entry, copy_root, list_files, pack_files
+from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
-from bakery.host.errors import BakeryError
 from bakery.machine.filesystem import FileSystem
 from bakery.model import documents
 from bakery.model.contents import ARCHIVES_REPORT, SBOM_SUFFIXES, BootFile, Contents, Package, SbomFormat
@@ -23,16 +24,17 @@ FILE_LIST = "files.json.gz"
 RELEASES = ("/usr/lib/os-release", "/etc/os-release")  # os-release(5): the second is often a link to the first
 
 
-class UnreadableError(BakeryError):
-    """A system has no file system or no package database that can be read here."""
-
-
 @dataclass(frozen=True)
 class System:
-    """A root file system, the files that firmware boots it with, and the size of its disk file if that is here."""
+    """A root file system and its entries, and the files that firmware boots it with.
+
+    `content` is that of its disk, and `size` the size of the disk file, if that is here.
+    """
 
     root: FileSystem
+    entries: tuple[Entry, ...]
     boot: tuple[BootFile, ...]
+    content: Content
     size: int | None
 
 
@@ -61,9 +63,10 @@ def read_system(system: System, part: Part, folder: Path, scratch: Path, syft: P
     listing = _read_listing(folder / ARCHIVES_REPORT, tree, packages)
     packages = tuple(replace(package, archive=listing.archive_of(package)) for package in packages)
     system_tree = scratch / "system"
-    private = copy_root(root, system_tree)
+    copy_root(root, system_tree)
     sboms = write_sboms(system_tree, part, packages, syft, scratch)
-    listed = pack_files(list_files(system_tree, private, family.read_owners(system_tree)))
+    files_there = list_files(system.entries, family.read_owners(system_tree))
+    listed = pack_files(replace(files_there, entries=system.content.entries))
     contents = Contents(
         image=part.image,
         arch=part.arch,
@@ -78,6 +81,7 @@ def read_system(system: System, part: Part, folder: Path, scratch: Path, syft: P
         sboms={name: hashlib.sha256(document).hexdigest() for name, document in sboms.items()},
         archives=listing.archives,
         files=hashlib.sha256(listed).hexdigest(),
+        content_digest=system.content.digest,
     )
     files.write_atomic(folder / DATABASE, database)
     files.write_atomic(folder / FILE_LIST, listed)

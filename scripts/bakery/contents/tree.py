@@ -1,11 +1,18 @@
-"""A copy of the files that say what is on a system, and the list of them."""
+"""The entries of a file system, a copy of the files that say what is on a system, and the list of them."""
 
 import gzip
-from collections.abc import Container, Iterator, Mapping
+import os
+import stat
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from stat import S_IROTH
 
-from bakery.host import files, process
+from bakery.contents.unreadable import UnreadableError
+from bakery.host import process
+from bakery.host.errors import BakeryError
+from bakery.machine.disk_image import Partition
+from bakery.machine.ext import ExtReader, Node
 from bakery.machine.filesystem import FileSystem
 from bakery.model import documents
 from bakery.model.contents import File, FileList
@@ -18,30 +25,66 @@ OMITTED = (
     "/usr/share/perl",  # only Perl itself: packages of Debian are in /usr/share/perl5, CPAN's below /usr/local
     *("/var/lib/apt/lists", "/var/cache", "/var/log"),
 )
+OMITTED_BELOW = tuple(f"{folder}/" for folder in OMITTED)
 # Databases of dpkg, apt and rpm, which the list of packages stands for.
-DATABASES = ("var/lib/dpkg/", "var/lib/apt/", "var/lib/rpm/", "usr/lib/sysimage/rpm/")
+DATABASES = ("/var/lib/dpkg/", "/var/lib/apt/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/")
 COMPILED = "__pycache__"  # Python compiles at each installation, with the time of the source
 # Folders that are links into /usr since the merge of both; a package may still name a file by the old path.
 MERGED = ("/bin/", "/sbin/", "/lib")
 
 
-def copy_root(root: FileSystem, tree: Path) -> frozenset[Path]:
-    """Copy a system to a folder that its owner can read and remove; the files that are not for everybody there."""
+@dataclass(frozen=True)
+class Entry:
+    """A file, folder, link or device.
+
+    `path` is empty for the root, `content` the SHA-256 of a file, the target of a link, or the numbers of a device.
+    """
+
+    path: bytes
+    node: Node
+    content: bytes
+
+    @property
+    def is_private(self) -> bool:
+        """Whether not everybody on the system may read it."""
+        return not self.node.mode & stat.S_IROTH
+
+
+def read_entries(raw: Path, partition: Partition) -> tuple[Entry, ...]:
+    """All entries of an ext file system; UnreadableError if it is damaged. Each file is read once."""
+    contents: dict[int, bytes] = {}  # by inode: a file may have several names
+
+    def read(node: Node) -> bytes:
+        if node.number not in contents:
+            contents[node.number] = _read_content(reader, node)
+        return contents[node.number]
+
+    try:
+        with ExtReader(raw, partition) as reader:
+            return tuple(Entry(path, node, read(node)) for path, node in reader.walk())
+    except struct.error as error:
+        raise UnreadableError("the file system is damaged", detail=str(error)) from error
+    except BakeryError as error:
+        raise UnreadableError(error.message, hint=error.hint) from error
+
+
+def copy_root(root: FileSystem, tree: Path) -> None:
+    """Copy a system to a folder that its owner can read and remove."""
     tree.mkdir()
     root.copy(["/"], tree, OMITTED)
-    private = frozenset(path for path in tree.rglob("*") if not path.lstat().st_mode & S_IROTH)
     process.run(["chmod", "--recursive", "u=rwX,go=", tree])
-    return private
 
 
-def list_files(tree: Path, private: Container[Path], owners: Mapping[str, str]) -> FileList:
-    """The files of a copied system, without package databases; `owners` has the package of each path.
+def list_files(entries: Iterable[Entry], owners: Mapping[str, str]) -> FileList:
+    """The files of a system, without package databases; `owners` has the package of each path.
 
-    Those of `private` get no digest: a short secret could be guessed by it.
+    Those that not everybody may read get no digest: a short secret could be guessed by it.
     """
-    merged = (tree / "lib").is_symlink()
+    by_path = {os.fsdecode(entry.path): entry for entry in entries}
+    lib = by_path.get("/lib")
+    merged = lib is not None and stat.S_ISLNK(lib.node.mode)
     packages = {f"/usr{path}": name for path, name in owners.items() if merged and path.startswith(MERGED)}
-    return FileList(tuple(sorted(_describe_files(tree, private, {**owners, **packages}))))
+    return FileList(tuple(sorted(_describe_files(by_path, {**owners, **packages}))))
 
 
 def pack_files(listed: FileList) -> bytes:
@@ -49,14 +92,22 @@ def pack_files(listed: FileList) -> bytes:
     return gzip.compress(documents.dump(listed), mtime=0)
 
 
-def _describe_files(tree: Path, private: Container[Path], owners: Mapping[str, str]) -> Iterator[File]:
-    for path in tree.rglob("*"):
-        name = path.relative_to(tree).as_posix()
-        if name.startswith(DATABASES) or path.parent.name == COMPILED:
+def _describe_files(entries: Mapping[str, Entry], owners: Mapping[str, str]) -> Iterator[File]:
+    for path, entry in entries.items():
+        if f"{path}/".startswith(OMITTED_BELOW) or path.startswith(DATABASES) or path.split("/")[-2:-1] == [COMPILED]:
             continue
-        package = owners.get(f"/{name}", "")
-        if path.is_symlink():
-            yield File(f"/{name}", 0, f"-> {path.readlink()}", package)
-        elif path.is_file():
-            digest = "" if path in private else files.sha256(path)
-            yield File(f"/{name}", path.stat().st_size, digest, package)
+        content, package = os.fsdecode(entry.content), owners.get(path, "")
+        if stat.S_ISLNK(entry.node.mode):
+            yield File(path, 0, f"-> {content}", package)
+        elif stat.S_ISREG(entry.node.mode):
+            yield File(path, entry.node.size, "" if entry.is_private else content, package)
+
+
+def _read_content(reader: ExtReader, node: Node) -> bytes:
+    if stat.S_ISREG(node.mode):
+        return reader.digest(node).encode()
+    if stat.S_ISLNK(node.mode):
+        return reader.target(node)
+    if stat.S_ISCHR(node.mode) or stat.S_ISBLK(node.mode):
+        return b"%d %d" % node.device
+    return b""

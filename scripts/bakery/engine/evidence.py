@@ -89,7 +89,7 @@ def _refuse_other_disk_base(session: Session, definition: ImageDefinition, artif
     base, reserved = artifact.base, record.inputs.get(PARENT, "")
     if definition.parent:
         parent = session.catalog.record(ImageVersion(definition.parent, definition.arch, base.version))
-        fits = (base.name, base.sha256, reserved) == (parent.image, parent.sha256, parent.raw_sha256)
+        fits = (base.name, base.sha256) == (parent.image, parent.sha256) and parent.is_base(reserved)
     elif definition.base.qemu and definition.base.qemu.sha256:
         fits = f"sha256:{base.sha256}" == reserved and base.name == definition.base.qemu.url
     else:

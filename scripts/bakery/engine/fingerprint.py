@@ -39,7 +39,7 @@ class Fingerprints:
         self._shared: dict[Hashable, Inputs] = {}
 
     def inputs(self, definition: ImageDefinition, where: Path, base: str) -> Inputs:
-        """All inputs of a bake. `where` is the definition's file, `base` the parent's disk digest ("" if none)."""
+        """All inputs of a bake. `where` is the definition's file, `base` the parent's content ("" if none)."""
         builders = definition.builders
         inputs = {
             names.ENGINE: ENGINE,

@@ -17,10 +17,10 @@ from bakery.model.project import Project
 def find_parent_disk(session: Session, image: ImageDefinition, content: str) -> BaseDisk:
     """The disk of the parent's newest complete version, with the bytes that its record names.
 
-    BakeryError unless its `content`, as the SHA-256 of the raw disk, is what the bake was planned on.
+    BakeryError unless its `content` is what the bake was planned on.
     """
     record = _newest_record(session, image)
-    if record.raw_sha256 != content:
+    if not record.is_base(content):
         raise BakeryError(
             f"{record.image} {record.version} was published after {image.name} was planned",
             where=session.catalog.location,

@@ -15,6 +15,7 @@ from bakery.engine.bake_reasons import (
     find_due_time,
     is_of_line,
 )
+from bakery.engine.lineage import describe_parent, describe_rebuilt_parent
 from bakery.engine.publish_reasons import (
     describe_hold,
     describe_interruption,
@@ -113,9 +114,11 @@ def plan(images: Sequence[ImageDefinition], lookups: Lookups, inputs_of: InputsO
             actions[name] = _add_channel(waiting, image, lookups)
             continue
         parent_record = records.get(image.parent or "")
-        # The parent's content, not its file: if a new parent has the same content, its children need no bake.
-        inputs = dict(inputs_of(image, parent_record.raw_sha256 if parent_record else ""))
-        actions[name] = _add_channel(_decide_action(image, record, inputs, lookups, world), image, lookups)
+        inputs = dict(inputs_of(image, describe_parent(parent_record, record)))
+        action = _decide_action(image, record, inputs, lookups, world)
+        if action.kind == "keep" and (rebuilt := describe_rebuilt_parent(parent_record, record)):
+            action = replace(action, reason=f"{action.reason}; {rebuilt}")
+        actions[name] = _add_channel(action, image, lookups)
     return Plan(tuple(actions.values()))
 
 

@@ -36,6 +36,7 @@ from bakery.engine.parents import find_parent_disk
 from bakery.engine.plan import Action
 from bakery.engine.provenance import keep_provenance
 from bakery.engine.publish import publish
+from bakery.engine.repeats import report_repeat
 from bakery.engine.session import Session
 from bakery.engine.targets import open_target, open_targets
 from bakery.engine.vendor_lookup import find_base
@@ -122,7 +123,9 @@ class _Bake:
                     _base_disk(self.session, self.request),
                     self._bake_context(vault),
                 )
-        check_versions(self.session, artifact, read_contents(self.session, artifact))
+        contents = read_contents(self.session, artifact)
+        check_versions(self.session, artifact, contents)
+        report_repeat(self.session, artifact, contents)
         return artifact
 
     def bake_image(self, target: str) -> RemoteBuild:
@@ -255,8 +258,9 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
         publications = publish(project, version, targets, session.report)
         record = _usable_record(session, version)
         all_publications = distribution.keep_locations(record, publications)
-        contents = _keep_contents(session, version.parts[0])
+        contents, content_digest = _keep_contents(session, version.parts[0])
         complete = _complete_record(record, version, verdicts, all_publications, contents)
+        complete = replace(complete, content_digest=content_digest)
         complete = replace(complete, provenance=keep_provenance(session, version, verdicts, record, complete))
         is_new = record.state == "reserved"
         if complete != record:
@@ -374,17 +378,20 @@ def _complete_record(
     )
 
 
-def _keep_contents(session: Session, part: Part) -> str:
-    """Bring the contents of a part to the catalog; the digest of their document, empty if they cannot be read."""
+def _keep_contents(session: Session, part: Part) -> tuple[str, str]:
+    """Bring the contents of a part to the catalog.
+
+    Returns the digest of their document and the content digest, both empty if they cannot be read.
+    """
     contents = find_contents(session, part) or _read_contents_again(session, part)
     if isinstance(part, Artifact):
         check_versions(session, part, contents)
     if contents is None:
-        return ""
+        return "", ""
     folder = baked.part_folder(session.project, part)
     sboms = {name: sbom_path(folder, name).read_bytes() for name in SBOM_SUFFIXES}
     database, listed = ((folder / name).read_bytes() for name in (DATABASE, FILE_LIST))
-    return session.catalog.keep_contents(contents, database, sboms, listed)
+    return session.catalog.keep_contents(contents, database, sboms, listed), contents.content_digest
 
 
 def _base_disk(session: Session, request: BakeRequest) -> BaseDisk:

@@ -159,7 +159,9 @@ def _make_base(
         draft.mkdir()
         disk = draft / "disk.qcow2"
         if base.debootstrap:
-            debian.build(base.debootstrap, recipe, disk, entry.with_name(f"{entry.name}.log"), report, archives)
+            clock = releases.read_clock(base.debootstrap, recipe, archives)
+            log = entry.with_name(f"{entry.name}.log")
+            debian.build(base.debootstrap, recipe, disk, log, report, archives, clock)
             digest = files.sha256(disk)
         else:
             assert base.url

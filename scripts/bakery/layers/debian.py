@@ -91,11 +91,18 @@ def _parse_source(line: str) -> AptSource:
 
 
 def build(
-    spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, archives: Mapping[str, str] = UNDATED
+    spec: Debootstrap,
+    recipe: Path,
+    target: Path,
+    log: Path,
+    report: Reporter,
+    archives: Mapping[str, str],
+    clock: int,
 ) -> None:
     """Make `target` (qcow2, uncompressed) as the folder `recipe` says. Needs root, or fakeroot and user namespaces.
 
-    Packages come from the dated `archives`, by the address of the archive that the base names.
+    Packages come from the dated `archives`, by the address of the archive that the base names. No file is newer than
+    `clock`, in seconds since 1970, so that equal packages give equal bytes whenever the base is made.
     """
     files.require_space(target.parent, NEEDED_BYTES, f"a Debian {spec.suite} base")
     settings = read_recipe(recipe)
@@ -103,7 +110,7 @@ def build(
     with files.scratch(target.parent, "debian") as scratch:
         archive, raw = scratch / "root.tar", scratch / "disk.raw"
         with report_step(report, "base", subject, "install packages"):
-            _install_packages(spec, recipe, archive, archives, log, report)
+            _install_packages(spec, recipe, archive, archives, log, report, clock)
         with report_step(report, "base", subject, "write the disk"):
             assemble_disk(archive, settings, recipe, raw)
             disk_image.to_qcow2(raw, target, compress=False)
@@ -124,10 +131,7 @@ def resolve(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UNDAT
 
 
 def assemble_disk(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> None:
-    """Write a root file system, given as a tar archive, to a disk.
-
-    The same archive gives the same disk, except that mke2fs before 1.47.1 keeps the time when a file was unpacked.
-    """
+    """Write a root file system, given as a tar archive, to a disk. The same archive gives the same bytes."""
     with _unpack_tree(archive, raw.parent) as (tree, owners):
         clock = str(int(max(path.lstat().st_mtime for path in tree.rglob("*"))))
         # mke2fs before 1.47.1 reads only the first of these, all other programs read only the second.
@@ -155,7 +159,13 @@ def read_recipe(recipe: Path) -> Recipe:
 
 
 def _install_packages(
-    spec: Debootstrap, recipe: Path, archive: Path, archives: Mapping[str, str], log: Path, report: Reporter
+    spec: Debootstrap,
+    recipe: Path,
+    archive: Path,
+    archives: Mapping[str, str],
+    log: Path,
+    report: Reporter,
+    clock: int,
 ) -> None:
     overlay = archive.with_name("overlay.tar")
     _pack_folder(recipe / "rootfs", overlay)
@@ -178,7 +188,9 @@ def _install_packages(
         f"--customize-hook={(recipe / 'customize.sh').read_text()}",
     )
     try:
-        process.run(command, env=_environment(archive), timeout=INSTALL_SECONDS, log=log, on_output=follow)
+        # mmdebstrap(1) and initramfs-tools read it.
+        env = {**_environment(archive), "SOURCE_DATE_EPOCH": str(clock)}
+        process.run(command, env=env, timeout=INSTALL_SECONDS, log=log, on_output=follow)
     except process.ProcessError as error:
         raise BakeryError(
             f"could not install Debian {spec.suite} from {spec.mirror}: {error.message}",
@@ -251,6 +263,8 @@ def _write_esp(raw: Path, esp: disk_image.Partition, content: Path, disk: Disk, 
     process.run(["mcopy", "-i", image, "-s", "-m", "-Q", *sorted(content.iterdir()), "::"], env=env)
     for path in content.iterdir():
         shutil.rmtree(path)
+    clock = int(env["SOURCE_DATE_EPOCH"])
+    os.utime(content, (clock, clock))  # its last change was this removal
 
 
 def _write_root(
@@ -260,3 +274,16 @@ def _write_root(
     # 1 % is reserved for root: the default of 5 % is for larger disks.
     make = ("mke2fs", "-q", "-t", "ext4", "-L", "root", "-m", "1", "-U", disk.root_uuid, "-E", options)
     process.run([*owners, *make, "-d", tree, raw, f"{root.size // 1024}k"], env=env)
+    _set_times(raw, root, tree, env)
+
+
+def _set_times(raw: Path, root: disk_image.Partition, tree: Path, env: dict[str, str]) -> None:
+    """Set when files were read and changed to the clock of `env`: mke2fs before 1.47.1 takes it from the tree."""
+    paths = ["/", *(f"/{path.relative_to(tree)}" for path in sorted(tree.rglob("*")))]
+    script = raw.with_name("times")
+    script.write_text(
+        "".join(f'sif "{path}" {name} @{env["SOURCE_DATE_EPOCH"]}\n' for path in paths for name in ("atime", "ctime"))
+    )
+    # debugfs reads options from a name with a question mark; without its folder, this name has none.
+    disk = f"{raw.name}?offset={root.start}"
+    process.run(["debugfs", "-w", "-f", script.absolute(), disk], cwd=raw.parent, env=env)

@@ -1,11 +1,13 @@
 """The state of Debian's archives: a base is as new as the lists that they sign."""
 
+import hashlib
 import re
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bakery.host import files, process
+from bakery.host import process
 from bakery.host.errors import BakeryError, OutageError
 from bakery.layers.debian import UNDATED, AptSource, list_sources
 from bakery.model.bases import Debootstrap
@@ -13,6 +15,7 @@ from bakery.model.bases import Debootstrap
 # apt's own fetcher: its proxies and its kinds of address are those of the installation that follows.
 FETCHER = ("/usr/lib/apt/apt-helper", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20", "download-file")
 FETCH_SECONDS = 120.0
+DATE = re.compile(rb"^Date: (?P<date>.+)$", re.MULTILINE)
 NOT_THERE = re.compile(r"\b404\b|File not found")
 
 
@@ -28,18 +31,36 @@ def read_state(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UN
 def _describe_state(source: AptSource, used: AptSource) -> str:
     if used != source:
         return used.line
-    return fetch_digest(f"{source.uri.rstrip('/')}/dists/{source.suite}/InRelease")
+    return fetch_digest(_list_url(source))
+
+
+def read_clock(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UNDATED) -> int:
+    """The time of the newest signed list, in seconds since 1970: no package in the archives is newer.
+
+    Dated archives are asked as well. OutageError if an archive is out of reach.
+    """
+    lists = [_fetch_list(_list_url(source.use_dated(archives))) for source in list_sources(spec, recipe)]
+    dates = [match["date"].decode() for match in map(DATE.search, lists) if match]
+    return max((int(parsedate_to_datetime(date).timestamp()) for date in dates), default=0)
 
 
 def fetch_digest(url: str) -> str:
     """The SHA-256 of a signed list now. BakeryError if it is not there, OutageError if the archive does not answer."""
+    return hashlib.sha256(_fetch_list(url)).hexdigest()
+
+
+def _list_url(source: AptSource) -> str:
+    return f"{source.uri.rstrip('/')}/dists/{source.suite}/InRelease"
+
+
+def _fetch_list(url: str) -> bytes:
     with TemporaryDirectory(prefix="bakery-release-") as folder:
         target = Path(folder, "InRelease")
         try:
             process.run([*FETCHER, url, target], timeout=FETCH_SECONDS)
         except process.ProcessError as error:
             raise _explain_failure(url, error.tail) from error
-        return files.sha256(target)
+        return target.read_bytes()
 
 
 def _explain_failure(url: str, output: str) -> BakeryError:

@@ -137,16 +137,22 @@ def digest(raw: Path) -> str:
     return content.hexdigest()
 
 
-def partitions(raw: Path) -> list[Partition]:
-    """The partitions of a raw disk, in the order of the table; none if it has no table."""
+def read_table(raw: Path) -> dict[str, Any]:
+    """The partition table of a raw disk, as `sfdisk --json` gives it; empty if the disk has none."""
     try:
         answer = process.run(["sfdisk", "--json", raw], env={"LC_ALL": "C"})
     except process.ProcessError as error:
         if NO_TABLE in error.tail:
-            return []
+            return {}
         raise
-    table = json.loads(answer.stdout)["partitiontable"]
-    unit = table["sectorsize"]
+    table: dict[str, Any] = json.loads(answer.stdout)["partitiontable"]
+    return table
+
+
+def partitions(raw: Path) -> list[Partition]:
+    """The partitions of a raw disk, in the order of the table; none if it has no table."""
+    table = read_table(raw)
+    unit = table.get("sectorsize", 0)
     return [
         Partition(
             name=entry.get("name", ""),
@@ -155,7 +161,7 @@ def partitions(raw: Path) -> list[Partition]:
             size=entry["size"] * unit,
             number=int(entry["node"].removeprefix(table["device"]).removeprefix("p")),
         )
-        for entry in table["partitions"]
+        for entry in table.get("partitions", ())
     ]
 
 

@@ -1,4 +1,4 @@
-"""Free clusters of a FAT file system in a partition of a raw disk, such as the EFI system partition."""
+"""Names and free clusters of a FAT file system in a partition of a raw disk, such as the EFI system partition."""
 
 import struct
 from array import array
@@ -29,6 +29,13 @@ def is_fat(raw: Path, partition: Partition) -> bool:
     """Whether a partition has FAT16 or FAT32."""
     sector = _read(raw, partition.start, BOOT_SECTOR)
     return any(sector[offset : offset + len(name)] == name for offset, name in SIGNATURES)
+
+
+def read_names(raw: Path, partition: Partition) -> tuple[bytes, bytes]:
+    """The serial number and the label of a file system, as its boot sector has them."""
+    sector = _read(raw, partition.start, BOOT_SECTOR)
+    type_at = next(offset for offset, name in SIGNATURES if sector[offset : offset + len(name)] == name)
+    return sector[type_at - 15 : type_at - 11], sector[type_at - 11 : type_at]
 
 
 def list_free(raw: Path, partition: Partition) -> Iterator[tuple[int, int]]:

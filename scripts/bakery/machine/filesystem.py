@@ -170,7 +170,7 @@ class FileSystem:
 
 def ext_file_systems(raw: Path) -> list[FileSystem]:
     """All ext file systems of a raw disk."""
-    return [FileSystem(raw, part) for part in disk_image.partitions(raw) if _is_ext(raw, part.start)]
+    return [FileSystem(raw, part) for part in disk_image.partitions(raw) if is_ext(raw, part.start)]
 
 
 def _parse_listing(text: str) -> list[Entry]:
@@ -185,13 +185,14 @@ def _parse_listing(text: str) -> list[Entry]:
 
 def root_of(raw: Path) -> FileSystem | None:
     """The root file system: the partition with that type, else the largest one. None without an ext file system."""
-    readable = [partition for partition in disk_image.partitions(raw) if _is_ext(raw, partition.start)]
+    readable = [partition for partition in disk_image.partitions(raw) if is_ext(raw, partition.start)]
     if not readable:
         return None
     return FileSystem(raw, max(readable, key=lambda partition: (partition.type == ROOT_TYPE, partition.size)))
 
 
-def _is_ext(raw: Path, start: int) -> bool:
+def is_ext(raw: Path, start: int) -> bool:
+    """Whether a partition that starts at a byte of the disk has an ext file system."""
     with raw.open("rb") as stream:
         stream.seek(start + SUPERBLOCK + MAGIC)
         return stream.read(2) == struct.pack("<H", EXT_MAGIC)

@@ -71,9 +71,13 @@ class File(Strict):
 
 @dataclass(frozen=True)
 class FileList(Strict):
-    """The files of one version, sorted by path, without folders that `contents/tree.py` leaves out."""
+    """The files of one version, sorted by path, without folders that `contents/tree.py` leaves out.
+
+    `entries` has the start of a digest for each entry of the disk that counts for its content digest.
+    """
 
     files: tuple[File, ...]
+    entries: dict[str, str] = field(default_factory=dict)
     schema: Literal["bakery/files/1"] = "bakery/files/1"
 
 
@@ -85,6 +89,9 @@ class Contents(Strict):
     `kernels` are the versions that have modules, `database` is the SHA-256 of the archive of the package database,
     `sboms` are those of the bills of materials, `files` is that of the compressed list of files; both are empty in
     documents that are older than these. `archives` are those that the bake asked for packages.
+
+    `content_digest` is equal for disks with the same files: see docs/explanation/content-digest.md. It is empty for
+    images of a build at a target, for disks with other file systems, and in older documents.
     """
 
     image: str
@@ -100,4 +107,5 @@ class Contents(Strict):
     sboms: dict[SbomFormat, str] = field(default_factory=dict)
     archives: tuple[ArchiveState, ...] = ()
     files: str = ""
+    content_digest: str = ""
     schema: Literal["bakery/contents/1"] = "bakery/contents/1"

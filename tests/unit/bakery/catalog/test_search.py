@@ -116,6 +116,17 @@ def test_answers_are_equal_whatever_was_lost(observed: ObservedStore, keyring: K
     assert find_descendants(catalog, line.webs[3]) == []
 
 
+def test_a_child_of_equal_content_is_a_child(observed: ObservedStore, keyring: Keyring) -> None:
+    """It names the content, whichever version of its parent with that content it was built on."""
+    catalog = Catalog(observed, keyring)
+    parents = [
+        catalog.revise(replace(publish(catalog, "base", number), content_digest="files"), "read") for number in range(2)
+    ]
+    children = [publish(catalog, "web", number, base) for number, base in enumerate(("files", parents[0].raw_sha256))]
+    assert find_descendants(catalog, parents[0]) == children
+    assert find_descendants(catalog, parents[1]) == children[:1]
+
+
 def test_a_version_behind_an_unused_one_is_found(observed: ObservedStore, keyring: Keyring, line: Line) -> None:
     """A revocation that was killed has revoked the version between."""
     catalog = Catalog(observed, keyring)

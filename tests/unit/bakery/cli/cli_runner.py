@@ -123,6 +123,8 @@ class CliRunner:
     content: dict[str, str] = field(default_factory=dict)  # of a disk by image, where not the inputs decide
     packages: dict[str, dict[str, str]] = field(default_factory=dict)  # versions by name, of the disk of an image
     files: dict[str, tuple[File, ...]] = field(default_factory=dict)  # of the disk of an image
+    entries: dict[str, dict[str, str]] = field(default_factory=dict)  # of an image whose disk has a content digest
+    archives_at: str = ""  # the date of the package archives, where it is not that of the bake
     broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"; and tools, logins, paths in Vault
     secrets: dict[str, str] = field(default_factory=dict)  # values in Vault by path, where they matter
     examined: list[str] = field(default_factory=list)  # tools, logins, engines that a run looked at before it began
@@ -257,7 +259,9 @@ class CliRunner:
         if versions is None:
             raise UnreadableError("no partition of the disk has ext2, ext3 or ext4")
         database = f"packages of {part.image} {part.version}".encode()
-        listed = pack_files(FileList(self.files.get(part.image, ())))
+        entries = self.entries.get(part.image, {})
+        listed = pack_files(FileList(self.files.get(part.image, ()), entries))
+        date = self.archives_at or self.baked_at
         contents = Contents(
             image=part.image,
             arch=part.arch,
@@ -270,10 +274,9 @@ class CliRunner:
             boot=(BootFile("EFI/BOOT/BOOTX64.EFI", 4, "c" * 64),),
             database=hashlib.sha256(database).hexdigest(),
             sboms={name: hashlib.sha256(name.encode()).hexdigest() for name in SBOM_SUFFIXES},
-            archives=(
-                ArchiveState("http://deb.debian.org/debian", "bookworm", ("main",), self.baked_at, "", "f" * 64),
-            ),
+            archives=(ArchiveState("http://deb.debian.org/debian", "bookworm", ("main",), date, "", "f" * 64),),
             files=hashlib.sha256(listed).hexdigest(),
+            content_digest=hashlib.sha256(repr(sorted(entries.items())).encode()).hexdigest() if entries else "",
         )
         (folder / DATABASE).write_bytes(database)
         (folder / FILE_LIST).write_bytes(listed)

@@ -1,4 +1,4 @@
-"""The list of files of a copied system."""
+"""The list of files of a system."""
 
 import hashlib
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from bakery.contents import debian
 from bakery.contents.tree import list_files, pack_files
 from bakery.model.contents import File
+from unit.bakery.contents.entries import entries_of, entry
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 
@@ -28,7 +29,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_each_file_has_its_digest_and_its_package(tree: Path) -> None:
-    assert list_files(tree, (), debian.read_owners(tree)).files == (
+    assert list_files(entries_of(tree), debian.read_owners(tree)).files == (
         File("/etc/issue", 0, EMPTY, "base-files"),
         File("/lib", 0, "-> usr/lib"),
         File("/srv/broken", 0, "-> /nowhere"),
@@ -39,19 +40,26 @@ def test_each_file_has_its_digest_and_its_package(tree: Path) -> None:
 
 def test_an_old_path_counts_only_where_usr_is_merged(tree: Path) -> None:
     (tree / "lib").unlink()
-    owners = {file.path: file.package for file in list_files(tree, (), debian.read_owners(tree)).files}
+    owners = {file.path: file.package for file in list_files(entries_of(tree), debian.read_owners(tree)).files}
     assert owners["/usr/lib/ld-linux.so.2"] == ""
 
 
 def test_equal_systems_give_equal_bytes(tree: Path) -> None:
-    first = pack_files(list_files(tree, (), {}))
+    first = pack_files(list_files(entries_of(tree), {}))
     (tree / "srv/site").touch()
-    assert pack_files(list_files(tree, (), {})) == first
+    assert pack_files(list_files(entries_of(tree), {})) == first
     (tree / "srv/site").write_text("x")
-    assert pack_files(list_files(tree, (), {})) != first
+    assert pack_files(list_files(entries_of(tree), {})) != first
 
 
 def test_a_private_file_has_no_digest(tree: Path) -> None:
-    listed = list_files(tree, {tree / "srv/site"}, {})
+    (tree / "srv/site").chmod(0o640)
+    listed = list_files(entries_of(tree), {})
     assert File("/srv/site", 0, "") in listed.files
     assert File("/etc/issue", 0, EMPTY) in listed.files
+
+
+def test_folders_without_packages_are_left_out() -> None:
+    paths = ("/boot/linux", "/usr/lib/modules/6.1/a.ko", "/var/cache/x", "/usr/lib/modules-load.d/a.conf", "/bootx")
+    listed = list_files([entry(path) for path in paths], {})
+    assert [file.path for file in listed.files] == ["/bootx", "/usr/lib/modules-load.d/a.conf"]

@@ -14,7 +14,7 @@ from bakery.engine.plan import Action, Plan
 from bakery.engine.world import Lookups, World
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import ImageLocation, Publication
+from bakery.model.documents import Base, ImageLocation, Publication
 from bakery.model.inputs import Change, input_key
 from bakery.model.observations import Observation, Observations, Update, Upgrade
 
@@ -78,7 +78,7 @@ class FakeInputs:
     def bake(self, found: ImageDefinition, **changes: Any) -> Record:
         """Put a complete version into the catalog, made from the present inputs."""
         parent = self.records.get(found.parent or "")
-        inputs = dict(self.inputs_of(found, parent.raw_sha256 if parent else ""))
+        inputs = dict(self.inputs_of(found, parent.content if parent else ""))
         record = Record(
             image=found.name,
             arch=found.arch,
@@ -694,6 +694,50 @@ class TestLineage:
         world.inputs["base"] = {"tool:packer": "2"}
         world.bake(base, sha256="another file", version="1.0.4")
         assert [action.kind for action in world.plan(web, base).actions] == ["keep", "keep"]
+
+    def test_child_is_left_alone_if_the_parent_has_equal_files_on_another_disk(self, world: FakeInputs) -> None:
+        base, web = image("base"), image("web", "base")
+        parent = world.bake(base, content_digest="files")
+        child = world.bake(web, base=Base("base", parent.version, parent.sha256))
+        assert child.inputs["base"] == "files"
+        world.bake(base, raw_sha256="other bytes", content_digest="files", version="1.0.4")
+        _, action = world.plan(web, base).actions
+        assert (action.kind, action.reason) == (
+            "keep",
+            "inputs unchanged; not refreshed; base was rebuilt as 1.0.4 with the content of 1.0.3",
+        )
+        world.bake(base, raw_sha256="other bytes", content_digest="other files", version="1.0.5")
+        _, action = world.plan(web, base).actions
+        assert (action.kind, action.reason) == ("bake", "base: files -> other files")
+
+    def test_child_of_an_older_release_stays_valid_when_its_parents_content_becomes_known(
+        self, world: FakeInputs
+    ) -> None:
+        base, web = image("base"), image("web", "base")
+        parent = world.bake(base)
+        child = world.bake(web, base=Base("base", parent.version, parent.sha256))
+        assert child.inputs["base"] == parent.raw_sha256
+        world.records["base"] = replace(parent, revision=2, content_digest="files")
+        _, action = world.plan(web, base).actions
+        assert (action.kind, action.reason) == ("keep", "inputs unchanged; not refreshed")
+        world.inputs["web"] = {"var:nginx.port": "9090"}
+        _, action = world.plan(web, base).actions
+        assert (action.kind, action.reason) == ("bake", "var:nginx.port: 8080 -> 9090")
+
+    def test_child_of_an_older_release_is_due_with_its_parents_next_version(self, world: FakeInputs) -> None:
+        """Nobody knows the content of the disk that it was built on."""
+        base, web = image("base"), image("web", "base")
+        world.bake(base)
+        world.bake(web)
+        world.bake(base, raw_sha256="other bytes", content_digest="files", version="1.0.4")
+        _, action = world.plan(web, base).actions
+        assert (action.kind, action.reason) == ("bake", "base: content of base -> files")
+
+    def test_a_new_child_counts_the_content_of_its_parent(self, world: FakeInputs) -> None:
+        base, web = image("base"), image("web", "base")
+        world.bake(base, content_digest="files")
+        _, action = world.plan(web, base).actions
+        assert action.inputs["base"] == "files"
 
     def test_child_waits_for_a_parent_that_is_only_published(self, world: FakeInputs) -> None:
         base, web = image("base"), image("web", "base")

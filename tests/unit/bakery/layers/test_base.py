@@ -30,6 +30,9 @@ esac
 """
 
 
+CLOCK = 1_780_000_000
+
+
 class FakeSources:
     """A cache, a recipe, and stand-ins for the network and for mmdebstrap that count how often they are used."""
 
@@ -55,8 +58,16 @@ class FakeSources:
         target.write_bytes(CONTENT)
 
     def build(
-        self, spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, archives: Mapping[str, str]
+        self,
+        spec: Debootstrap,
+        recipe: Path,
+        target: Path,
+        log: Path,
+        report: Reporter,
+        archives: Mapping[str, str],
+        clock: int,
     ) -> None:
+        assert clock == CLOCK
         self.made += 1
         target.write_text(f"{spec.suite} {self.made}")
 
@@ -85,6 +96,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSources:
     monkeypatch.setattr(debian, "build", found.build)
     monkeypatch.setattr(debian, "resolve", found.resolve)
     monkeypatch.setattr(releases, "read_state", found.read_state)
+    monkeypatch.setattr(releases, "read_clock", lambda *_: CLOCK)
     return found
 
 
@@ -229,7 +241,7 @@ def test_an_image_that_points_at_files_of_the_host_is_refused(bench: FakeSources
 
 
 def test_a_failed_build_leaves_nothing(bench: FakeSources, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, archives: object) -> None:
+    def fail(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, *_: object) -> None:
         target.write_bytes(b"half")
         raise KeyboardInterrupt
 
@@ -244,10 +256,10 @@ def test_a_failed_build_leaves_nothing(bench: FakeSources, monkeypatch: pytest.M
 def test_two_that_want_the_same_base_make_it_once(bench: FakeSources, monkeypatch: pytest.MonkeyPatch) -> None:
     building, waiting = threading.Event(), threading.Event()
 
-    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, archives: object) -> None:
+    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, *_: object) -> None:
         building.set()
         assert waiting.wait(10)
-        bench.build(spec, recipe, target, log, report, {})
+        bench.build(spec, recipe, target, log, report, {}, CLOCK)
 
     def told(event: Event) -> None:
         if "waiting" in event.text:
@@ -267,10 +279,10 @@ def test_two_that_want_the_same_base_make_it_once(bench: FakeSources, monkeypatc
 def test_the_wait_for_another_run_ends(bench: FakeSources, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "WAIT_SECONDS", 0.05)
 
-    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, archives: object) -> None:
+    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, *_: object) -> None:
         with pytest.raises(ConflictError, match="debian bookworm"):
             bench.prepare(DEBIAN)
-        bench.build(spec, recipe, target, log, report, {})
+        bench.build(spec, recipe, target, log, report, {}, CLOCK)
 
     monkeypatch.setattr(debian, "build", build)
     bench.prepare(DEBIAN)

@@ -36,6 +36,7 @@ print("I: removing tempdir /tmp/x...", file=sys.stderr)
 shutil.copy("{overlay}".format(overlay=sys.argv[[a.startswith("--customize-hook=tar-in") for a in sys.argv].index(True)]
     .split()[1]), {saved!r})
 open({tmpdir!r}, "w").write(os.environ.get("TMPDIR", "none"))
+open(os.path.join(os.path.dirname({tmpdir!r}), "clock"), "w").write(os.environ["SOURCE_DATE_EPOCH"])
 target = next(a for a in sys.argv if a.endswith("root.tar"))
 with tarfile.open(target, "w") as archive:
     def add(name, kind=tarfile.REGTYPE, data=b"x", mtime=1_700_000_000):
@@ -56,7 +57,12 @@ import os
 tree = sys.argv[sys.argv.index("-d") + 1]
 names = sorted(os.path.relpath(os.path.join(f, n), tree) for f, d, ns in os.walk(tree) for n in (*d, *ns))
 open({seen!r}, "w").write(" ".join(names) + " at " + os.environ["SOURCE_DATE_EPOCH"])
+emptied = os.path.join(os.path.dirname({seen!r}), "emptied")
+open(emptied, "w").write(str(int(os.stat(os.path.join(tree, "boot", "efi")).st_mtime)))
 """
+
+
+CLOCK = 1_780_000_000
 
 
 class FakePrograms:
@@ -83,12 +89,13 @@ class FakePrograms:
         programs.python("mke2fs", MKE2FS.format(seen=str(self.tree)))
         programs.shell("mformat")
         programs.shell("mcopy")
+        programs.shell("debugfs")
         programs.shell("qemu-img", 'case "$1" in convert) eval "target=\\${$#}"; echo qcow2 >"$target" ;; esac')
         programs.shell("fakeroot", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"')
 
     def build(self, report: list[Event] | None = None, archives: Mapping[str, str] = debian.UNDATED) -> None:
         reporter = silent if report is None else report.append
-        debian.build(SPEC, self.recipe, self.target, self.log, reporter, archives)
+        debian.build(SPEC, self.recipe, self.target, self.log, reporter, archives, CLOCK)
 
     def left(self) -> list[str]:
         return [path.name for path in self.target.parent.iterdir()]
@@ -168,6 +175,17 @@ def test_the_esp_takes_its_content_out_of_the_root(bench: FakePrograms) -> None:
     assert (bench.folder / "layout").read_text() == "label: gpt"
 
 
+def test_no_file_is_newer_than_the_clock(bench: FakePrograms) -> None:
+    bench.programs.shell("debugfs", f'cat "$3" >{bench.folder}/requests')
+    bench.build()
+    assert bench.tmpdir.with_name("clock").read_text() == str(CLOCK), "mmdebstrap makes older what would be newer"
+    newest = 1_700_000_777  # of the files in its archive
+    assert (bench.folder / "emptied").read_text() == str(newest), "the folder whose files go to another partition"
+    requests = (bench.folder / "requests").read_text().splitlines()
+    paths = ("/", "/boot", "/boot/efi", "/root", "/root/.profile", "/dev")
+    assert sorted(requests) == sorted(f'sif "{path}" {name} @{newest}' for path in paths for name in ("atime", "ctime"))
+
+
 def test_partitions_are_written_where_the_table_says(bench: FakePrograms) -> None:
     bench.build()
     (mformat,), (mke2fs,) = bench.programs.calls("mformat"), bench.programs.calls("mke2fs")
@@ -201,7 +219,7 @@ def test_a_mirror_that_fails_is_named(bench: FakePrograms) -> None:
     assert bench.left() == []
 
 
-@pytest.mark.parametrize("tool", ["sfdisk", "mformat", "mcopy", "mke2fs", "qemu-img"])
+@pytest.mark.parametrize("tool", ["sfdisk", "mformat", "mcopy", "mke2fs", "debugfs", "qemu-img"])
 def test_a_disk_that_cannot_be_written_leaves_nothing(bench: FakePrograms, tool: str) -> None:
     bench.programs.shell(tool, "echo no space left >&2; exit 1")
     with pytest.raises(BakeryError):

@@ -4,7 +4,7 @@ import pytest
 
 from bakery.host.errors import BakeryError, OutageError
 from bakery.layers import releases
-from bakery.layers.releases import FETCHER, read_state
+from bakery.layers.releases import FETCHER, read_clock, read_state
 from bakery.model.bases import Debootstrap
 
 RECIPE = """\
@@ -45,6 +45,15 @@ def test_each_signed_list_counts(mirror: Path) -> None:
     (mirror / "dists" / "stable-security" / "InRelease").write_text("Suite: stable-security\nnewer\n")
     after = state(mirror)
     assert (after[0] == first[0], after[1] == first[1]) == (True, False)
+
+
+def test_the_clock_is_that_of_the_newest_list(mirror: Path) -> None:
+    spec = Debootstrap.model_construct(suite="stable", mirror=f"file:{mirror}")
+    assert read_clock(spec, mirror.parent) == 0
+    for suite, day in (("stable", 3), ("stable-security", 2)):
+        path = mirror / "dists" / suite / "InRelease"
+        path.write_text(f"Suite: {suite}\nDate: 0{day} Jan 1970 00:00:01 UTC\n")
+    assert read_clock(spec, mirror.parent) == 2 * 86400 + 1
 
 
 def test_a_release_that_is_not_there(mirror: Path) -> None:

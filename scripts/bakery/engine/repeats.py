@@ -1,0 +1,52 @@
+"""Compares a disk with the one before that was baked from the same inputs and archives: is the input key complete?"""
+
+import gzip
+
+from bakery.contents import FILE_LIST
+from bakery.engine.session import Session
+from bakery.host import files
+from bakery.host.events import Event
+from bakery.host.text import count_of
+from bakery.model import baked, documents
+from bakery.model.contents import Contents, FileList
+from bakery.model.documents import Artifact
+
+SHOWN = 10  # paths in a message; the file has all
+HIDDEN = "files that not everybody may read"
+
+
+def report_repeat(session: Session, artifact: Artifact, contents: Contents | None) -> None:
+    """Report whether a disk has the content of the newest version, if that was baked from the same inputs.
+
+    Nothing is reported if the archives of packages changed since, or if one of them has no content digest.
+    """
+    definition = session.definitions.images[artifact.image]
+    record = session.newest_record(definition)
+    if record is None or record.version == artifact.version or record.input_key != artifact.input_key:
+        return
+    earlier = session.catalog.contents(record)
+    if not contents or not earlier or not contents.content_digest or not earlier.content_digest:
+        return
+    subject = f"{artifact.image} {artifact.version}"
+    if not contents.archives or contents.archives != earlier.archives:
+        return
+    if contents.content_digest == earlier.content_digest:
+        session.report(Event("note", "bake", subject, f"same content as {record.version}, baked from the same inputs"))
+        return
+    paths = _list_differences(session, artifact, session.catalog.files(record, earlier))
+    listing = session.project.logs / f"{artifact.image}-{artifact.version}-differences.txt"
+    files.write_atomic(listing, "".join(f"{path}\n" for path in paths).encode())
+    shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
+    text = (
+        f"OTHER CONTENT than {record.version}, baked from the same inputs and archives: {count_of(len(paths), 'path')}"
+    )
+    session.report(Event("failed", "bake", subject, f"{text}: {shown} (all in {listing})"))
+
+
+def _list_differences(session: Session, artifact: Artifact, earlier: FileList | None) -> list[str]:
+    """The sorted paths of the entries that differ."""
+    packed = (baked.part_folder(session.project, artifact) / FILE_LIST).read_bytes()
+    after = documents.parse(FileList, gzip.decompress(packed), FILE_LIST).entries
+    before = earlier.entries if earlier else {}
+    paths = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    return paths or [HIDDEN]

@@ -1,0 +1,71 @@
+"""A disk that is baked again from the same inputs is compared with the one before."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from unit.bakery.cli.cli_runner import CliRunner
+
+ENTRIES = {"/etc/issue": "11111111", "/etc/passwd": "22222222"}
+
+
+@pytest.fixture
+def baked(bakery: CliRunner) -> CliRunner:
+    """A first version of base, whose content is known; the disk of the next one is newer."""
+    bakery.packages["base"] = {"openssl": "3.0.17-1"}
+    bakery.entries["base"] = ENTRIES
+    bakery.archives_at = "2026-01-31T12:00:00+00:00"
+    (record,) = bakery.line("base")
+    assert record.content_digest
+    bakery.baked_at = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    bakery.content["base"] = "other bytes"
+    return bakery
+
+
+@pytest.mark.parametrize("verb", ["run", "bake"])
+def test_equal_content_is_said(baked: CliRunner, verb: str) -> None:
+    options = ("--rebuild",) if verb == "run" else ("--baked-before", datetime.now(UTC).isoformat())
+    answer = baked(verb, *options, "base")
+    assert answer.code == 0, answer.err
+    assert "same content as 1.0.0, baked from the same inputs" in answer.err
+
+
+def test_other_content_is_said_loudly_with_all_paths(baked: CliRunner) -> None:
+    extra = {f"/srv/{number:02}": "33333333" for number in range(12)}
+    baked.entries["base"] = {"/etc/issue": "99999999", **extra}
+    answer = baked("run", "--rebuild", "base")
+    assert answer.code == 0, answer.err
+    paths = ["/etc/issue", "/etc/passwd", *extra]
+    (line,) = [line for line in answer.err.splitlines() if "OTHER CONTENT than 1.0.0" in line]
+    assert line.startswith("FAILED")
+    assert f"14 paths: {', '.join(paths[:10])} and 4 more" in line
+    listing = baked.project.logs / "base-1.0.1-differences.txt"
+    assert listing.read_text().splitlines() == paths
+    assert str(listing) in line
+
+
+def test_a_private_file_is_not_named(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes are in the content digest and not in the list."""
+    monkeypatch.setattr("unit.bakery.cli.cli_runner.repr", lambda _: "other", raising=False)
+    answer = baked("run", "--rebuild", "base")
+    assert "1 path: files that not everybody may read" in answer.err
+
+
+@pytest.mark.parametrize("change", ["archives", "inputs", "no digest now", "no digest before"])
+def test_nothing_is_said_where_nothing_can_be_compared(
+    baked: CliRunner, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    if change == "archives":
+        baked.archives_at = "2026-02-01T12:00:00+00:00"
+    elif change == "inputs":
+        baked.write("packer/base/debian/network.yaml", "# changed\n")
+    elif change == "no digest before":
+        baked.entries["base"] = {}
+        baked("run", "--rebuild", "base")
+        baked.entries["base"] = ENTRIES
+        baked.baked_at = (datetime.now(UTC) + timedelta(minutes=2)).isoformat()
+    else:
+        baked.entries["base"] = {}
+    answer = baked("run", "--rebuild", "base")
+    assert (answer.code, baked.did[-1]) == (0, "publish base"), answer.err
+    assert "content" not in answer.err.replace("contents", "")
