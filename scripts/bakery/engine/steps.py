@@ -379,10 +379,7 @@ def _complete_record(
 
 
 def _keep_contents(session: Session, part: Part) -> tuple[str, str]:
-    """Bring the contents of a part to the catalog.
-
-    Returns the digest of their document and the content digest, both empty if they cannot be read.
-    """
+    """Bring the contents of a part to the catalog; their document's digest and the content digest, empty if unknown."""
     contents = find_contents(session, part) or _read_contents_again(session, part)
     if isinstance(part, Artifact):
         check_versions(session, part, contents)
