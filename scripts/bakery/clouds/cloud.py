@@ -45,7 +45,7 @@ class Cloud:
     with what the environment has, and changes nothing; BakeryError if the cloud refuses it. `open_topic` opens a topic
     by its ARN, if the cloud has topics.
     `find_base` asks the cloud, with the fields of its secret, for the newest base of a vendor. `open_disk` reads the
-    bytes of an image back; None where a cloud gives none.
+    bytes of an image back; None where a cloud gives none. Its target is an `IncrementalTarget` if it is `incremental`.
     """
 
     name: str
@@ -61,3 +61,4 @@ class Cloud:
     open_topic: Callable[[str], Topic] | None = None
     find_base: Callable[[ImageDefinition, Mapping[str, str]], VendorBase] | None = None
     open_disk: OpenDisk | None = None
+    incremental: bool = False

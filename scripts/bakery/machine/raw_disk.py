@@ -3,10 +3,11 @@
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from bakery.host.errors import BakeryError
@@ -54,6 +55,21 @@ class RawDisk:
                         yield index, block
         self._add_hole(done, self.blocks)
 
+    def changed_blocks(self, earlier: Mapping[int, str]) -> Iterator[tuple[int, bytes]]:
+        """(index, bytes) of every block that differs from an earlier disk, in order, also of those that became zero.
+
+        `earlier` has the SHA-256 by index of that disk's blocks; absent ones are zeros, as in a list of blocks.
+        """
+        unseen = deque(sorted(earlier))
+        for index, block in self.written_blocks():
+            while unseen and unseen[0] < index:
+                yield unseen.popleft(), self._zeros
+            if unseen and unseen[0] == index:
+                unseen.popleft()
+            if hashlib.sha256(block).hexdigest() != earlier.get(index):
+                yield index, block
+        yield from ((index, self._zeros) for index in unseen)
+
     def _add_hole(self, start: int, end: int) -> None:
         for index in range(start, end):
             self._add_block(self._zeros, index)
@@ -70,15 +86,17 @@ def send_blocks(
     workers: int,
     window: int,
     finish: Callable[[Future[Result]], Result] = Future.result,
+    earlier: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[tuple[int, Result]]:
-    """Send the blocks that are not all zeros, `workers` at a time; yields (index, result) in the order of the disk.
+    """Send the blocks that differ from an `earlier` disk, `workers` at a time; yields (index, result) in order.
 
-    At most `window` blocks are in memory. `finish` waits for a block. Raises BakeryError after the last block if the
-    digest of the content is not `sha256`.
+    Without an earlier disk, as of `changed_blocks`, blocks of zeros are not sent. At most `window` blocks are in
+    memory. `finish` waits for a block. Raises BakeryError after the last block if the digest of the content is not
+    `sha256`.
     """
     sending: deque[tuple[int, Future[Result]]] = deque()
     with threads(workers) as submit:
-        for index, block in disk.written_blocks():
+        for index, block in disk.changed_blocks(earlier):
             sending.append((index, submit(partial(send, index, block))))
             if len(sending) == window:
                 first, future = sending.popleft()
