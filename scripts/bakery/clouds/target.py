@@ -93,9 +93,13 @@ def gone_error(message: str, where: str, image: str) -> NotFoundError:
 
 @dataclass(frozen=True)
 class EarlierDisk:
-    """The disk of an earlier version at locations of a target, whose blocks a signed statement names."""
+    """The disk of an earlier version at locations of a target, as a signed statement names it.
+
+    `sha256` is of its raw bytes.
+    """
 
     locations: Sequence[ImageLocation]
+    sha256: str
     blocks: BlockList
 
 

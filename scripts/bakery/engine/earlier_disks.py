@@ -49,9 +49,10 @@ def _read_disk(session: Session, record: Record, target: str) -> EarlierDisk:
         for location in publication.locations
         if location.owned and (disk := find_disk(statement, target, location))
     }
-    digests = {disk.blocks for disk in disks.values()}
-    content = catalog.block_list(record, next(iter(digests))) if len(digests) == 1 else None
+    if len(set(disks.values())) != 1:
+        raise BakeryError("its images do not have one disk that its statement names")
+    disk = next(iter(disks.values()))
+    content = catalog.block_list(record, disk.blocks)
     if content is None:
         raise BakeryError("the catalog has no list of them")
-    [digest] = digests
-    return EarlierDisk(tuple(disks), BlockList.parse(content, f"{catalog.location}: {digest}"))
+    return EarlierDisk(tuple(disks), disk.sha256, BlockList.parse(content, f"{catalog.location}: {disk.blocks}"))

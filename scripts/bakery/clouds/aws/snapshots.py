@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from bakery.clouds.aws.calls import BLOCK_WORKERS, DENIED, VISIBLE_SECONDS, error_code, explain_errors, watch
 from bakery.clouds.aws.clients import EBSClient, EC2Client, Filter, Snapshot
-from bakery.clouds.aws.tagging import specifications, to_aws
+from bakery.clouds.aws.tagging import from_aws, specifications, to_aws
 from bakery.clouds.phases import ReportProgress
 from bakery.clouds.target import EarlierDisk
 from bakery.host.errors import BakeryError
@@ -39,9 +39,10 @@ REFUSED = {"ResourceNotFoundException", "ValidationException", *DENIED}
 
 @dataclass(frozen=True)
 class Parent:
-    """The snapshot of an earlier version, and the SHA-256 by index of its blocks; absent ones are zeros."""
+    """The snapshot of an earlier version, its raw digest, and the SHA-256 by index of its blocks; zeros are absent."""
 
     id: str
+    sha256: str
     blocks: Mapping[int, str]
 
 
@@ -73,7 +74,7 @@ def find_parent(earlier: EarlierDisk | None, home: Location) -> Parent | None:
     """The snapshot of an earlier disk in a location, if it was there."""
     locations = earlier.locations if earlier else ()
     snapshot = next((location.snapshot for location in locations if location.location == home), "")
-    return Parent(snapshot, earlier.blocks.digests) if earlier and snapshot else None
+    return Parent(snapshot, earlier.sha256, earlier.blocks.digests) if earlier and snapshot else None
 
 
 def ensure(upload: Upload, disk: Path, key: str) -> str:
@@ -163,7 +164,7 @@ def _start_snapshot(upload: Upload, gib: int) -> _Started:
     with explain_errors("start a snapshot", upload.region):
         if parent := upload.parent:
             try:
-                obstacle = _find_obstacle(upload.ec2, parent.id, gib)
+                obstacle = _find_obstacle(upload.ec2, parent, gib)
                 if not obstacle:
                     return _Started(start(ParentSnapshotId=parent.id)["SnapshotId"], parent.blocks)
             except ClientError as error:
@@ -177,20 +178,22 @@ def _start_snapshot(upload: Upload, gib: int) -> _Started:
     return _Started(answer["SnapshotId"], {})
 
 
-def _find_obstacle(ec2: EC2Client, snapshot: str, gib: int) -> str:
+def _find_obstacle(ec2: EC2Client, parent: Parent, gib: int) -> str:
     """The reason why a snapshot of this account cannot be the parent of an unencrypted one; empty if it can.
 
     AWS accepts more: this keeps to what was tested.
     """
-    answer = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": [snapshot]}])
-    parent = next(iter(answer["Snapshots"]), None)
-    if parent is None:
+    answer = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": [parent.id]}])
+    snapshot = next(iter(answer["Snapshots"]), None)
+    if snapshot is None:
         return "it is gone"
-    if parent["State"] != "completed":
-        return f"it is {parent['State']}"
-    if parent["Encrypted"]:
+    if snapshot["State"] != "completed":
+        return f"it is {snapshot['State']}"
+    if snapshot["Encrypted"]:
         return "it is encrypted"
-    return f"it has {parent['VolumeSize']} GiB, not {gib}" if parent["VolumeSize"] != gib else ""
+    if from_aws(snapshot).get(CONTENT) != parent.sha256:
+        return "its tags name another disk"
+    return f"it has {snapshot['VolumeSize']} GiB, not {gib}" if snapshot["VolumeSize"] != gib else ""
 
 
 def _put_blocks(upload: Upload, started: _Started, raw: RawDisk) -> Iterator[bytes]:
