@@ -23,7 +23,7 @@ from bakery.clouds.target import EarlierDisk
 from bakery.host.errors import BakeryError
 from bakery.host.text import count_of
 from bakery.host.waiting import wait_until
-from bakery.machine.disk_image import as_raw
+from bakery.machine.disk_image import qcow2_layout
 from bakery.machine.raw_disk import RawDisk, send_blocks
 from bakery.model.documents import Location
 from bakery.model.tags import CONTENT, Tags
@@ -128,26 +128,25 @@ def _upload_disk(upload: Upload, disk: Path) -> str:
     It never continues what a killed run began: AWS lists the blocks of completed snapshots only, so nobody knows which
     ones such a run had sent.
     """
-    with as_raw(disk) as raw_file:
-        raw = RawDisk(raw_file, BLOCK)
-        started = _start_snapshot(upload, raw.gib)
-        try:
-            digests = list(_put_blocks(upload, started, raw))
-            with explain_errors(f"complete {started.id}", upload.region):
-                # Both are about the blocks that were written to this snapshot, whatever it has from its parent.
-                upload.ebs.complete_snapshot(
-                    SnapshotId=started.id,
-                    ChangedBlocksCount=len(digests),
-                    Checksum=_encode_digest(hashlib.sha256(b"".join(digests)).digest()),
-                    ChecksumAlgorithm="SHA256",
-                    ChecksumAggregationMethod="LINEAR",
-                )
-            upload.note(f"sent {count_of(len(digests), 'block')} of 512 KiB")
-            _await_completion(upload.ec2, started.id)
-        except BaseException:
-            with suppress(BakeryError):  # the first error is the cause; the next run removes the snapshot
-                remove(upload.ec2, started.id)
-            raise
+    raw = RawDisk(disk, BLOCK, qcow2_layout(disk))
+    started = _start_snapshot(upload, raw.gib)
+    try:
+        digests = list(_put_blocks(upload, started, raw))
+        with explain_errors(f"complete {started.id}", upload.region):
+            # Both are about the blocks that were written to this snapshot, whatever it has from its parent.
+            upload.ebs.complete_snapshot(
+                SnapshotId=started.id,
+                ChangedBlocksCount=len(digests),
+                Checksum=_encode_digest(hashlib.sha256(b"".join(digests)).digest()),
+                ChecksumAlgorithm="SHA256",
+                ChecksumAggregationMethod="LINEAR",
+            )
+        upload.note(f"sent {count_of(len(digests), 'block')} of 512 KiB")
+        _await_completion(upload.ec2, started.id)
+    except BaseException:
+        with suppress(BakeryError):  # the first error is the cause; the next run removes the snapshot
+            remove(upload.ec2, started.id)
+        raise
     return started.id
 
 
