@@ -79,7 +79,12 @@ def assert_nothing_is_left(world: PackerProject) -> None:
 
 def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: PackerProject) -> None:
     artifact = run(world)
-    assert {path.name for path in folder(world).iterdir()} == {"artifact.dsse.json", "artifact.json", "disk.qcow2"}
+    assert {path.name for path in folder(world).iterdir()} == {
+        "artifact.dsse.json",
+        "artifact.json",
+        "blocks.txt",
+        "disk.qcow2",
+    }
     assert documents.load(Artifact, folder(world) / "artifact.json") == artifact
     verify_document(artifact, artifact, folder(world) / "artifact.json", open_keyring(world.project), "bake-private")
     assert (folder(world) / "disk.qcow2").read_bytes() == b"baked"
