@@ -57,7 +57,7 @@ def measure(folder: Path) -> dict[str, Uploaded]:
     role = {f"role-{number}": noise.randbytes(noise.randrange(1 << 20)) for number in range(ROLE_FILES)}
     steps: dict[str, tuple[Mapping[str, bytes], list[str]]] = {
         "full": ({}, []),
-        "one variable changed": (variable, ["file-7"]),
+        "one variable changed": (variable, []),
         "one role added": (role, [f"file-{number}" for number in range(20, 20 + ROLE_FILES // 2)]),
     }
     uploads: dict[str, Uploaded] = {}
@@ -108,11 +108,12 @@ def _make_disk(folder: Path, raw: Path, noise: random.Random) -> int:
 
 
 def _change_disk(folder: Path, raw: Path, start: int, written: Mapping[str, bytes], removed: list[str]) -> None:
-    """Remove and write files, and clear what is free then, as a bake does."""
-    commands = [f"rm {name}" for name in removed]
+    """Write and remove files, and clear what is free then, as a bake does."""
+    commands = []
     for name, content in written.items():
         (folder / name).write_bytes(content)
-        commands.append(f"write {folder / name} {name}")
+        commands += [f"rm {name}", f"write {folder / name} {name}"]
+    commands += [f"rm {name}" for name in removed]
     script = folder / "commands"
     script.write_text("\n".join(commands))
     subprocess.run(["debugfs", "-w", "-f", script, f"{raw}?offset={start}"], check=True, capture_output=True)

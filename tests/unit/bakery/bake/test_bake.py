@@ -90,6 +90,7 @@ def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: PackerProject) -> 
     assert (folder(world) / "disk.qcow2").read_bytes() == b"baked"
     assert artifact.disk.path == str(folder(world) / "disk.qcow2")
     assert artifact.disk.sha256 == files.sha256(folder(world) / "disk.qcow2")
+    assert artifact.disk.blocks == files.sha256(folder(world) / "blocks.txt")
     assert (artifact.base, artifact.tools) == (world.base.base, {"packer": "1.11.2"})
     assert (artifact.inputs, artifact.input_key, artifact.mode) == ({"os": "debian-12"}, "k" * 64, "vm")
     assert {"prepare", "flatten", "digest"} <= set(artifact.seconds)
