@@ -1,16 +1,19 @@
 """The disk that an upload may start from: that of the newest complete version, as its signed statement says."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
 from bakery.catalog import Record
 from bakery.clouds.target import EarlierDisk
+from bakery.engine import steps
 from bakery.engine.earlier_disks import find_earlier_disks
+from bakery.engine.session import Session
 from bakery.machine.block_list import BlockList
 from bakery.machine.held_disk import DiskDigest
 from bakery.model.documents import ImageLocation, Publication
-from bakery.model.version import ImageVersion
+from bakery.model.version import ImageVersion, Versioned
 from bakery.provenance import HeldImage, Run, describe_provenance
 from bakery.signing import Statement, open_keyring
 from unit.bakery.cli.cli_runner import CliRunner
@@ -68,6 +71,20 @@ def test_a_version_elsewhere_or_without_a_statement_gives_none(bakery: CliRunner
     keep(bakery, "1.0.1", "local")
     bakery.catalog.revise(replace(keep(bakery, "1.0.2"), provenance=""))
     assert find(bakery) == (expect("1.0.0"), [])
+
+
+def test_a_run_looks_for_them_at_the_targets_that_get_a_disk(
+    bakery: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[str, set[str]]] = []
+
+    def look(_: Session, of: Versioned, targets: Iterable[str]) -> dict[str, EarlierDisk]:
+        looks.append((f"{of.image} {of.version}", set(targets)))
+        return {}
+
+    monkeypatch.setattr(steps, "find_earlier_disks", look)
+    bakery.line("base")
+    assert looks == [("base 1.0.0", {"local"})]
 
 
 @pytest.mark.parametrize(
