@@ -17,6 +17,7 @@ from bakery.clouds.aws.clients import Image
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.host.events import silent
+from bakery.machine import disk_image
 from bakery.machine.held_disk import describe_image
 from bakery.model.documents import Artifact, Base, Publication
 from bakery.model.naming import full_name
@@ -113,8 +114,9 @@ class Releases:
 
     def __init__(self, aws: StandIn, folder: Path) -> None:
         self._aws = aws
-        disk = folder / "disk.raw"
-        disk.write_bytes(random.Random(1).randbytes(1 << 20))  # noqa: S311 - noise, the same in each run
+        raw, disk = folder / "disk.raw", folder / "disk.qcow2"
+        raw.write_bytes(random.Random(1).randbytes(1 << 20))  # noqa: S311 - noise, the same in each run
+        disk_image.to_qcow2(raw, disk, compress=False)
         self._disk = disk
         # fmt: off
         self._artifact = Artifact(
