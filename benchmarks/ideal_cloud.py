@@ -78,12 +78,11 @@ class IdealCloud:
         return {"Credentials": {**keys, "Expiration": datetime.now(UTC) + timedelta(hours=1)}}
 
     def _DescribeSnapshots(self, scope: Scope, request: Request) -> Any:
-        snapshots = self._snapshots.get(scope[1], {})
-        ids = next((each["Values"] for each in request["Filters"] if each["Name"] == "snapshot-id"), list(snapshots))
-        return {"Snapshots": [snapshots[snapshot] for snapshot in ids if snapshot in snapshots]}
+        filters = {each["Name"]: each["Values"] for each in request["Filters"]}
+        return {"Snapshots": [each for each in self._snapshots.get(scope[1], {}).values() if _matches(each, filters)]}
 
     def _StartSnapshot(self, scope: Scope, request: Request) -> Any:
-        return {"SnapshotId": self._add_snapshot(scope[1], request["Tags"])}
+        return {"SnapshotId": self._add_snapshot(scope[1], request["Tags"], request["VolumeSize"])}
 
     def _PutSnapshotBlock(self, scope: Scope, request: Request) -> Any:
         return {}
@@ -133,9 +132,9 @@ class IdealCloud:
         self._parameters[scope, request["Name"]] = number + 1, request["Value"]
         return {"Version": number + 1}
 
-    def _add_snapshot(self, region: str, tags: Any) -> str:
+    def _add_snapshot(self, region: str, tags: Any, gib: int = 1) -> str:
         snapshot = f"snap-{next(self._numbers)}"
-        described = {"SnapshotId": snapshot, "State": "completed", "Encrypted": False, "Tags": tags}
+        described = {"SnapshotId": snapshot, "State": "completed", "Encrypted": False, "VolumeSize": gib, "Tags": tags}
         self._snapshots.setdefault(region, {})[snapshot] = described
         return snapshot
 
@@ -154,6 +153,11 @@ class IdealCloud:
 
     def _permissions(self, resource: str) -> list[dict[str, str]]:
         return [{"UserId": account} for account in self._shares.get(resource, ())]
+
+
+def _matches(snapshot: Mapping[str, Any], filters: Mapping[str, list[str]]) -> bool:
+    values = {f"tag:{tag['Key']}": tag["Value"] for tag in snapshot["Tags"]} | {"snapshot-id": snapshot["SnapshotId"]}
+    return all(values.get(name) in accepted for name, accepted in filters.items())
 
 
 _REQUEST = "ideal_cloud.request"

@@ -21,6 +21,7 @@ from bakery.engine import channels
 from bakery.engine.pointers import Channel
 from bakery.host.events import silent
 from bakery.machine import disk_image
+from bakery.machine.held_disk import describe_image
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from bakery.signing import Keyring
@@ -128,12 +129,13 @@ def _definition(regions: int, accounts: int) -> ImageDefinition:
 
 def _make_artifact(folder: Path) -> Artifact:
     """A disk of 1 MiB, so that its upload is short."""
-    disk = folder / "disk.raw"
-    disk.write_bytes(b"\1" * (1 << 20))
+    raw, disk = folder / "disk.raw", folder / "disk.qcow2"
+    raw.write_bytes(b"\1" * (1 << 20))
+    disk_image.to_qcow2(raw, disk, compress=False)
     # fmt: off
     return Artifact(
         image="web", arch="x86_64", version="1.0.0", os="debian-12", mode="vm", input_key="key", inputs={},
-        base=Base("debian-12", "12.0.0", "f" * 64), disk=disk_image.describe_image(disk), commit="c0ffee", tools={},
+        base=Base("debian-12", "12.0.0", "f" * 64), disk=describe_image(disk)[0], commit="c0ffee", tools={},
         seconds={}, created="2026-01-01T00:00:00+00:00", log="",
     )
     # fmt: on

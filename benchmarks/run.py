@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import bakes
+import blocks
 import catalog_scale
 import contents
 import lookup
@@ -20,7 +21,19 @@ import synth
 import validate
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("plan", "patches", "validate", "synth", "contents", "secrets", "lookup", "catalog", "release", "bakes")
+PARTS = (
+    "plan",
+    "patches",
+    "validate",
+    "synth",
+    "contents",
+    "secrets",
+    "lookup",
+    "catalog",
+    "release",
+    "blocks",
+    "bakes",
+)
 
 
 def main() -> None:
@@ -86,6 +99,8 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             yield from _catalog(catalog_scale.measure(folder))
         case "release":
             yield from _releases(release.measure(folder))
+        case "blocks":
+            yield from _uploads(blocks.measure(folder))
         case "bakes":
             yield from _bakes(bakes.measure(folder))
 
@@ -170,6 +185,14 @@ def _releases(found: release.Releases) -> Iterator[str]:
             if shape in release.SHAPES
         )
         yield _note(f"{step}, calls per place", ", ".join(counts))
+
+
+def _uploads(uploads: dict[str, blocks.Uploaded]) -> Iterator[str]:
+    for name, each in uploads.items():
+        ratio = each.sent / each.changed
+        counts = f"{each.sent:,} of {each.blocks:,} blocks, {each.sent >> 1:,} MiB"
+        text = f"{ratio:.2f} ({counts}; {each.filled:,} are not zeros, {each.became_zero} became zero)"
+        yield _row(f"upload to AWS, {name}, blocks sent over blocks changed", "1.0", text, ratio == 1)
 
 
 def _bakes(found: bakes.Bakes) -> Iterator[str]:

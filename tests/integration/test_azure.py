@@ -32,8 +32,8 @@ from bakery.engine import channels, toolbox
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
 from bakery.host.events import Event, silent
-from bakery.machine import disk_image, qemu
-from bakery.machine.held_disk import digest_disk
+from bakery.machine import qemu
+from bakery.machine.held_disk import describe_image, digest_disk
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase
@@ -101,7 +101,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.seek(64 * MIB - 1024)
         file.write(b"the end of the last, unfinished MiB")
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return disk_image.describe_image(folder / "disk.qcow2")
+    return describe_image(folder / "disk.qcow2")[0]
 
 
 def _definition(**azure: Any) -> ImageDefinition:

@@ -19,6 +19,7 @@ from bakery.layers.base import prepare
 from bakery.machine import disk_image, qemu
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import ROOT_TYPE, FileSystem, root_of
+from bakery.machine.held_disk import describe_image
 from bakery.model.bases import Debootstrap, QemuBase
 from bakery.verify import hygiene
 from doubles.serving import at_work
@@ -107,7 +108,7 @@ def test_it_is_found_again_without_any_tool(system: str, base: BaseDisk, monkeyp
 def test_a_digest_of_the_content_is_one_for_all_formats(base: BaseDisk, raw: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.qcow2"
     disk_image.to_qcow2(base.path, small, compress=True)
-    disk = disk_image.describe_image(small)
+    disk = describe_image(small)[0]
     assert disk.raw_sha256 == disk_image.digest(raw)
     assert disk.virtual_size == raw.stat().st_size
     assert small.stat().st_size < base.path.stat().st_size / 2
@@ -143,7 +144,7 @@ def test_a_vendors_packed_image_becomes_a_plain_one(vendor: tuple[str, Path], tm
     source.write_bytes(os.urandom(1 << 20) + bytes(7 << 20))
     tool("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", source, vendor[1] / "packed.img")
     disk = fetch(vendor, "packed.img", tmp_path / "cache")
-    assert disk_image.describe_image(disk.path).raw_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert describe_image(disk.path)[0].raw_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
     assert "compressed" not in tool("qemu-img", "map", "--output=json", disk.path).replace('"compressed": false', "")
 
 

@@ -22,7 +22,7 @@ from bakery.engine.session import open_catalog
 from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode, OutageError
 from bakery.host.vault.connection import RETRIES
-from bakery.machine import disk_image
+from bakery.machine.held_disk import describe_image
 from bakery.model.documents import Artifact, Base, Check, Verdict
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
@@ -290,7 +290,7 @@ def leave_verified_disk(project: Project) -> None:
     folder.mkdir(parents=True)
     (folder / "disk.raw").write_bytes(random.Random(1).randbytes(1 << 20))  # noqa: S311 - noise, the same in each run
     process.run(["qemu-img", "convert", "-O", "qcow2", folder / "disk.raw", folder / "disk.qcow2"])
-    disk, created = disk_image.describe_image(folder / "disk.qcow2"), "2026-01-01T00:00:00+00:00"
+    disk, created = describe_image(folder / "disk.qcow2")[0], "2026-01-01T00:00:00+00:00"
     # fmt: off
     artifact = Artifact(
         image="web", arch="x86_64", version=version, os="debian-12", mode="vm", input_key="0123abcd", inputs={},

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from bakery.bake import packer
@@ -27,8 +26,9 @@ from bakery.host.secret_search import refuse_secrets, searchable
 from bakery.host.timing import timed
 from bakery.host.vault import Secret, Vault
 from bakery.host.vault.secrets import hash_value, read_secrets
-from bakery.machine import disk_image, free_space, secret_search
+from bakery.machine import block_list, disk_image, free_space, secret_search
 from bakery.machine.disk_image import BaseDisk
+from bakery.machine.held_disk import describe_image
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk, SecretUse
 from bakery.model.project import Project
@@ -206,11 +206,13 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
         job.progress("flattening the disk")
         with disk_image.as_raw(source) as raw:
             free_space.clear_free_space(raw)
+            _refuse_logins(job, _list_logins(job, vault), raw)
             disk_image.to_qcow2(raw, staging / "disk.qcow2", compress=False)  # images are built on it
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
     with timed(seconds, "digest"):
         job.progress("computing digests")
-        disk = disk_image.describe_image(staging / "disk.qcow2", partial(_refuse_logins, job, _list_logins(job, vault)))
+        disk, blocks = describe_image(staging / "disk.qcow2")
+        files.write_atomic(staging / block_list.FILE, blocks.dump())
     return staging, disk, seconds
 
 

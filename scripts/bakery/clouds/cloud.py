@@ -46,6 +46,7 @@ class Cloud:
     by its ARN, if the cloud has topics.
     `find_base` asks the cloud, with the fields of its secret, for the newest base of a vendor. `open_disk` reads the
     bytes of an image back; None where a cloud gives none. `unseen_users` are those that its target cannot find.
+    Its target is an `IncrementalTarget` if it is `incremental`.
     """
 
     name: str
@@ -62,3 +63,4 @@ class Cloud:
     find_base: Callable[[ImageDefinition, Mapping[str, str]], VendorBase] | None = None
     open_disk: OpenDisk | None = None
     unseen_users: str = ""
+    incremental: bool = False

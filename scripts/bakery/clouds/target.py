@@ -8,6 +8,7 @@ from typing import Literal, Protocol, get_args
 
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter
+from bakery.machine.block_list import BlockList
 from bakery.model.documents import (
     Artifact,
     Availability,
@@ -96,6 +97,18 @@ def gone_error(message: str, where: str, image: str) -> NotFoundError:
     return NotFoundError(message, where=where, hint=hint)
 
 
+@dataclass(frozen=True)
+class EarlierDisk:
+    """The disk of an earlier version at locations of a target, as a signed statement names it.
+
+    `sha256` is of its raw bytes.
+    """
+
+    locations: Sequence[ImageLocation]
+    sha256: str
+    blocks: BlockList
+
+
 class Target(Protocol):
     """A final location of images. All methods raise BakeryError; `report` gets the progress."""
 
@@ -162,3 +175,12 @@ class RemoteTarget(Target, Protocol):
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """Adopt the image that Packer made here: finish its copies, set and verify all tags."""
+
+
+class IncrementalTarget(Target, Protocol):
+    """A target to which only the changed blocks of a disk are sent."""
+
+    def publish(
+        self, artifact: Artifact, disk: Path, report: Reporter, earlier: EarlierDisk | None = None
+    ) -> Publication:
+        """The same with the blocks that differ from an earlier disk, as long as the target still has that."""

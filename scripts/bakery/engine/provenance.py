@@ -1,7 +1,9 @@
 """The statement about a version that was just published: read its disks, describe it, sign it, keep it."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from bakery.catalog import Record, actor, now
 from bakery.clouds import CLOUDS
@@ -12,6 +14,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event, report_step
 from bakery.machine import disk_image
+from bakery.machine.block_list import FILE, BlockList
 from bakery.machine.held_disk import DiskDigest, digest_disk, open_raw
 from bakery.model.baked import Baked
 from bakery.model.documents import Artifact, Publication, RemoteBuild, Verdict
@@ -89,8 +92,14 @@ def _refuse_unseen(version: Baked, verdict: Verdict, disk: DiskDigest) -> None:
 
 
 def _digest_artifact(session: Session, artifact: Artifact) -> DiskDigest:
-    """The digests of the disk that was sent. BakeryError if it changed since it was baked."""
-    disk = session.project.artifact_folder(artifact) / "disk.qcow2"
+    """The digests of the disk that was sent, as its bake noted them; each target has compared what it sent.
+
+    The disk of an older release is read. BakeryError if it changed since it was baked.
+    """
+    folder = session.project.artifact_folder(artifact)
+    if artifact.disk.blocks:
+        return DiskDigest(artifact.disk.virtual_size, artifact.disk.raw_sha256, _read_list(artifact, folder))
+    disk = folder / "disk.qcow2"
     files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
     with (
         report_step(session.report, "publish", full_name(artifact), "digest the blocks of the disk"),
@@ -105,3 +114,16 @@ def _digest_artifact(session: Session, artifact: Artifact) -> DiskDigest:
             hint=f"find out who writes to that folder; remove it and run 'bakery run {artifact.image}' again",
         )
     return digest
+
+
+def _read_list(artifact: Artifact, folder: Path) -> BlockList:
+    """The list of blocks that the bake kept; BakeryError if it is not the one that the artifact names."""
+    path = folder / FILE
+    content = path.read_bytes() if path.exists() else b""
+    if hashlib.sha256(content).hexdigest() != artifact.disk.blocks:
+        raise BakeryError(
+            f"the list of the blocks of {full_name(artifact)} is missing or was changed",
+            where=str(path),
+            hint=f"find out who writes to that folder; remove it and run 'bakery run {artifact.image}' again",
+        )
+    return BlockList.parse(content, str(path))

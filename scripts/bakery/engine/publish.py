@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
-from bakery.clouds.target import RemoteTarget, Target
+from bakery.clouds.target import EarlierDisk, IncrementalTarget, RemoteTarget, Target
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, PartialError, join_errors
 from bakery.host.events import Reporter
@@ -19,15 +20,21 @@ from bakery.model.project import Project
 from bakery.model.version import Versioned
 
 
-def publish(project: Project, baked: Baked, targets: Mapping[str, Target], report: Reporter) -> list[Publication]:
+def publish(
+    project: Project,
+    baked: Baked,
+    targets: Mapping[str, Target],
+    report: Reporter,
+    earlier_disks: Mapping[str, EarlierDisk] = MappingProxyType({}),
+) -> list[Publication]:
     """Publish to all targets, even if some fail; PartialError if only some succeed.
 
     `bakery.engine.evidence` has checked that it may be published. Each publication is saved as soon as it is done, so a
-    rerun continues from there.
+    rerun continues from there. `earlier_disks` are those that a target has, by its name.
     """
 
     def publish_there(name: str, destination: Target) -> Publication:
-        publication = _publish_target(project, baked, name, destination, report)
+        publication = _publish_target(project, baked, name, destination, report, earlier_disks.get(name))
         return _save_publication(publication, baked.folder(project, name))
 
     with lock_version(project, baked):
@@ -53,12 +60,22 @@ def publish_everywhere(
     return publications
 
 
-def _publish_target(project: Project, baked: Baked, name: str, destination: Target, report: Reporter) -> Publication:
+def _publish_target(
+    project: Project,
+    baked: Baked,
+    name: str,
+    destination: Target,
+    report: Reporter,
+    earlier: EarlierDisk | None,
+) -> Publication:
     """Adopt the image that Packer built at the target; without one, publish the disk there."""
     if name in baked.builds:
         return cast(RemoteTarget, destination).adopt(baked.builds[name], report)
     assert baked.artifact  # `baked.load` ensures that a target without a build of its own has a disk
-    return destination.publish(baked.artifact, baked.folder(project, name) / "disk.qcow2", report)
+    disk = baked.folder(project, name) / "disk.qcow2"
+    if earlier:
+        return cast(IncrementalTarget, destination).publish(baked.artifact, disk, report, earlier)
+    return destination.publish(baked.artifact, disk, report)
 
 
 def _refuse_other_disk(artifact: Artifact, disk: Path) -> None:

@@ -25,6 +25,7 @@ from bakery.contents import (
 )
 from bakery.engine import channels, distribution, toolbox
 from bakery.engine.contents import find_contents
+from bakery.engine.earlier_disks import find_earlier_disks
 from bakery.engine.evidence import bake_duty, require_evidence, require_part, require_verdict, save_verdict
 from bakery.engine.failures import record_failures
 from bakery.engine.inspection import inspect_build
@@ -255,7 +256,8 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
         record_failures(session, definition, "publish", version.parts[0].input_key),
         open_targets(session, definition) as targets,
     ):
-        publications = publish(project, version, targets, session.report)
+        earlier_disks = find_earlier_disks(session, version, set(targets) - set(version.builds))
+        publications = publish(project, version, targets, session.report, earlier_disks)
         record = _usable_record(session, version)
         all_publications = distribution.keep_locations(record, publications)
         contents, content_digest = _keep_contents(session, version.parts[0])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from bakery.host.errors import BakeryError
 
 BLOCK = 524_288  # bytes; the only block size of the EBS direct API, whose checksums are of such blocks
+FILE = "blocks.txt"  # the list of a baked disk, in the folder of its artifact
 LINE = re.compile(r"(0|[1-9][0-9]*):([0-9a-f]{64})")
 
 

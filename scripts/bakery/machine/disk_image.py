@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
-from bakery.model.documents import Base, Disk, VendorBase
+from bakery.model.documents import Base, VendorBase
 
 ZEROS = bytes(files.CHUNK)
 NO_TABLE = "does not contain a recognized partition table"  # sfdisk
@@ -42,19 +42,27 @@ class Partition:
     number: int
 
 
+@dataclass(frozen=True)
+class FileExtent:
+    """Bytes of a disk from `start` up to `end`, which begin at `offset` of its file."""
+
+    start: int
+    end: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The bytes of a disk of `size` bytes in its file, in the order of the disk; between two extents are zeros."""
+
+    size: int
+    extents: Sequence[FileExtent]
+
+
 def inspect(image: Path) -> dict[str, Any]:
     """The output of `qemu-img info` for an image, whose format is detected from the content."""
     info: dict[str, Any] = json.loads(process.run(["qemu-img", "info", "--output=json", image]).stdout)
     return info
-
-
-def describe_image(path: Path, examine: Callable[[Path], None] | None = None) -> Disk:
-    """Digests and size of a qcow2 image, whose raw content `examine` may look at and refuse."""
-    with as_raw(path) as raw:
-        content, size = digest(raw), raw.stat().st_size
-        if examine:
-            examine(raw)
-    return Disk(path=str(path), format="qcow2", virtual_size=size, sha256=files.sha256(path), raw_sha256=content)
 
 
 @contextmanager
@@ -121,6 +129,25 @@ def data_extents(raw: Path) -> Iterator[tuple[int, int]]:
                 return
             end = os.lseek(stream.fileno(), start, os.SEEK_HOLE)
             yield start, end
+
+
+def raw_layout(raw: Path) -> Layout:
+    """The layout of a raw disk: its file is the disk."""
+    return Layout(raw.stat().st_size, [FileExtent(start, end, start) for start, end in data_extents(raw)])
+
+
+def qcow2_layout(image: Path) -> Layout:
+    """The layout of a qcow2 image, which is read without a copy; BakeryError if it is compressed or has a parent."""
+    entries = json.loads(process.run(["qemu-img", "map", "-f", "qcow2", "--output=json", image]).stdout)
+    data = [entry for entry in entries if entry["data"] and not entry["zero"]]
+    if any("offset" not in entry or entry["depth"] for entry in data):
+        raise BakeryError(
+            "the file does not have all bytes of its disk as they are",
+            where=str(image),
+            hint="it is compressed, or based on another file: bake it again",
+        )
+    extents = [FileExtent(entry["start"], entry["start"] + entry["length"], entry["offset"]) for entry in data]
+    return Layout(entries[-1]["start"] + entries[-1]["length"] if entries else 0, extents)
 
 
 def digest(raw: Path) -> str:

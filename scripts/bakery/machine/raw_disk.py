@@ -1,17 +1,20 @@
-"""Reads a raw disk file as blocks for a cloud."""
+"""Reads the content of a disk image as blocks: for a cloud, and for digests."""
 
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import partial
+from io import FileIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
+from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.parallel import threads
-from bakery.machine.disk_image import data_extents
+from bakery.machine.disk_image import Layout, qcow2_layout, raw_layout
 
 GIB = 1 << 30
 
@@ -19,15 +22,16 @@ Result = TypeVar("Result")
 
 
 class RawDisk:
-    """Reads a raw disk once, in order; afterwards `sha256` is the digest of all its bytes, holes included."""
+    """Reads a disk once, in order; afterwards `sha256` is the digest of all its bytes, holes included."""
 
-    def __init__(self, path: Path, block: int) -> None:
-        """`block` is the size in bytes of the blocks of `written_blocks`."""
+    def __init__(self, path: Path, block: int, layout: Layout | None = None) -> None:
+        """`block` is the size in bytes of the blocks of `written_blocks`. A file without a layout is a raw disk."""
         self._path = path
         self._block = block
+        self._layout = layout or raw_layout(path)
         self._zeros = bytes(block)
         self._digest = hashlib.sha256()
-        self.size = path.stat().st_size
+        self.size = self._layout.size
         self.blocks = -(-self.size // block)
 
     @property
@@ -42,17 +46,53 @@ class RawDisk:
     def written_blocks(self) -> Iterator[tuple[int, bytes]]:
         """(index, bytes) of every block that is not all zeros, in order. Holes of the file are not read."""
         done = 0
-        with self._path.open("rb", buffering=0) as file:
-            for start, end in data_extents(self._path):
-                for index in range(max(done, start // self._block), -(-end // self._block)):
-                    self._add_hole(done, index)
-                    # The last block may be short; a volume has zeros behind the disk's end.
-                    block = os.pread(file.fileno(), self._block, index * self._block).ljust(self._block, b"\0")
-                    self._add_block(block, index)
-                    done = index + 1
-                    if block != self._zeros:
-                        yield index, block
+        for index, block in self._filled_blocks():
+            self._add_hole(done, index)
+            self._add_block(block, index)
+            done = index + 1
+            if block != self._zeros:
+                yield index, block
         self._add_hole(done, self.blocks)
+
+    def changed_blocks(self, earlier: Mapping[int, str]) -> Iterator[tuple[int, bytes]]:
+        """(index, bytes) of every block that differs from an earlier disk, in order, also of those that became zero.
+
+        `earlier` has the SHA-256 by index of that disk's blocks; absent ones are zeros, as in a list of blocks.
+        """
+        unseen = deque(sorted(earlier))
+        for index, block in self.written_blocks():
+            while unseen and unseen[0] < index:
+                yield unseen.popleft(), self._zeros
+            if unseen and unseen[0] == index:
+                unseen.popleft()
+            if hashlib.sha256(block).hexdigest() != earlier.get(index):
+                yield index, block
+        yield from ((index, self._zeros) for index in unseen)
+
+    def _filled_blocks(self) -> Iterator[tuple[int, bytes]]:
+        """(index, bytes) of every block that has an extent, in order; bytes outside of extents are zeros."""
+        index, block = 0, bytearray()
+        with self._path.open("rb", buffering=0) as file:
+            for extent in self._layout.extents:
+                start = extent.start
+                while start < extent.end:
+                    if block and index != start // self._block:
+                        yield index, bytes(block)
+                        block.clear()
+                    index = start // self._block
+                    block = block or bytearray(self._block)
+                    size = min(extent.end, (index + 1) * self._block) - start
+                    at = start - index * self._block
+                    block[at : at + size] = self._read(file, extent.offset + start - extent.start, size)
+                    start += size
+        if block:
+            yield index, bytes(block)
+
+    def _read(self, file: FileIO, offset: int, size: int) -> bytes:
+        content = os.pread(file.fileno(), size, offset)
+        if len(content) != size:
+            raise BakeryError("the disk became shorter while it was read", where=str(self._path), hint="run again")
+        return content
 
     def _add_hole(self, start: int, end: int) -> None:
         for index in range(start, end):
@@ -60,6 +100,40 @@ class RawDisk:
 
     def _add_block(self, block: bytes, index: int) -> None:
         self._digest.update(block[: self.size - index * self._block])
+
+
+class Qcow2Disk(RawDisk):
+    """Reads a qcow2 image once; afterwards `file_sha256` is the digest of its file as well."""
+
+    def __init__(self, path: Path, block: int) -> None:
+        super().__init__(path, block, qcow2_layout(path))
+        self._file_digest = hashlib.sha256()
+        self._file_end = 0
+        self._is_ordered = True
+
+    def file_sha256(self) -> str:
+        """The digest of the file, which is read again only if it does not have the disk in order."""
+        if not self._is_ordered:
+            return files.sha256(self._path)
+        with self._path.open("rb", buffering=0) as file:
+            self._add_file(file, self._path.stat().st_size)
+        return self._file_digest.hexdigest()
+
+    def _read(self, file: FileIO, offset: int, size: int) -> bytes:
+        content = super()._read(file, offset, size)
+        self._is_ordered = self._is_ordered and offset >= self._file_end
+        if self._is_ordered:
+            self._add_file(file, offset)
+            self._file_digest.update(content)
+            self._file_end = offset + size
+        return content
+
+    def _add_file(self, file: FileIO, end: int) -> None:
+        """Add what is in the file before `end`: the tables of the format."""
+        while self._file_end < end:
+            content = super()._read(file, self._file_end, min(files.CHUNK, end - self._file_end))
+            self._file_digest.update(content)
+            self._file_end += len(content)
 
 
 def send_blocks(
@@ -70,15 +144,17 @@ def send_blocks(
     workers: int,
     window: int,
     finish: Callable[[Future[Result]], Result] = Future.result,
+    earlier: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[tuple[int, Result]]:
-    """Send the blocks that are not all zeros, `workers` at a time; yields (index, result) in the order of the disk.
+    """Send the blocks that differ from an `earlier` disk, `workers` at a time; yields (index, result) in order.
 
-    At most `window` blocks are in memory. `finish` waits for a block. Raises BakeryError after the last block if the
-    digest of the content is not `sha256`.
+    Without an earlier disk, as of `changed_blocks`, blocks of zeros are not sent. At most `window` blocks are in
+    memory. `finish` waits for a block. Raises BakeryError after the last block if the digest of the content is not
+    `sha256`.
     """
     sending: deque[tuple[int, Future[Result]]] = deque()
     with threads(workers) as submit:
-        for index, block in disk.written_blocks():
+        for index, block in disk.changed_blocks(earlier):
             sending.append((index, submit(partial(send, index, block))))
             if len(sending) == window:
                 first, future = sending.popleft()

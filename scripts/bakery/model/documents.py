@@ -39,13 +39,17 @@ class Strict:
 
 @dataclass(frozen=True)
 class Disk(Strict):
-    """A disk image file. `sha256` is of the file, `raw_sha256` of the disk's content in any format; sizes in bytes."""
+    """A disk image file. `sha256` is of the file, `raw_sha256` of the disk's content in any format; sizes in bytes.
+
+    `blocks` is the SHA-256 of the list of its blocks, empty if an older release baked it.
+    """
 
     path: str
     format: Literal["qcow2"]
     virtual_size: int
     sha256: str
     raw_sha256: str
+    blocks: str = ""
 
 
 @dataclass(frozen=True)

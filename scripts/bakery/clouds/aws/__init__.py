@@ -68,4 +68,5 @@ CLOUD = Cloud(
     open_topic=_open_topic,
     find_base=_find_base,
     open_disk=_open_disk,
+    incremental=True,
 )

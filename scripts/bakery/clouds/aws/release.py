@@ -15,11 +15,12 @@ from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.session import Account
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import gone_error
+from bakery.clouds.target import EarlierDisk, gone_error
 from bakery.host.errors import BakeryError
 from bakery.host.text import count_of
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Location
 
 NOTHING_KNOWN: Mapping[str, str] = MappingProxyType({})
 
@@ -59,12 +60,13 @@ class AwsRelease:
         self._mirror = mirror
         self._point = point
 
-    def publish(self, disk: Path) -> dict[str, Image]:
+    def publish(self, disk: Path, earlier: EarlierDisk | None = None) -> dict[str, Image]:
         """The available image of every region, tagged, shared with the consumer accounts, and pointed at.
 
+        The `earlier` disk is that of a version whose snapshot in the first region the new one may be based on.
         Raises one error for all regions and locations that failed, after the others have finished.
         """
-        return self._spread_image(self._register_image(self._ec2(self._home), disk), self._home)
+        return self._spread_image(self._register_image(self._ec2(self._home), disk, earlier), self._home)
 
     def adopt(self, image_id: str) -> dict[str, Image]:
         """The same for an image that Packer registered in the first region; its copies are also adopted."""
@@ -122,9 +124,9 @@ class AwsRelease:
             raise_failures("publish", failures, done=whole or [f"parts of {name}" for name in results])
         return {name: regional_image for name, (regional_image, _) in results.items()}
 
-    def _register_image(self, ec2: EC2Client, disk: Path) -> Image:
+    def _register_image(self, ec2: EC2Client, disk: Path, earlier: EarlierDisk | None) -> Image:
         """The image of the first region. Other snapshots of this version there are removed."""
-        image = self._find_registered(ec2) or self._create_image(ec2, disk)
+        image = self._find_registered(ec2) or self._create_image(ec2, disk, earlier)
         snapshots.remove_unused(ec2, self._expected, keep=images.snapshot_of(image))
         return image
 
@@ -142,10 +144,12 @@ class AwsRelease:
         with self._phases.phase("register", f"wait for {image['ImageId']} in {self._home}"):
             return images.wait_available(ec2, image["ImageId"])
 
-    def _create_image(self, ec2: EC2Client, disk: Path) -> Image:
+    def _create_image(self, ec2: EC2Client, disk: Path, earlier: EarlierDisk | None) -> Image:
         ebs = self._account.ebs(self._home)
+        parent = snapshots.find_parent(earlier, Location(self._account.number, self._home))
         with self._phases.phase("upload", f"upload the disk to {self._home}") as report_progress:
-            snapshot = snapshots.ensure(ec2, ebs, disk, self._expected, self._key_alias, report_progress)
+            upload = snapshots.Upload(ec2, ebs, self._expected, parent, report_progress, self._phases.note)
+            snapshot = snapshots.ensure(upload, disk, self._key_alias)
         with self._phases.phase("register", f"register in {self._home}"):
             image_id = images.register(ec2, self._description, snapshot, self._expected)
             return images.wait_available(ec2, image_id)

@@ -1,45 +1,93 @@
 """EBS snapshots by content: found by the digest of the disk, or uploaded block by block.
 
-An unencrypted snapshot reads zeros where no block was written, so zero blocks are never sent. In an encrypted one they
-would read as noise, so the finished snapshot is copied to encrypt it.
+An unencrypted snapshot reads zeros where no block was written, so zero blocks are not sent, unless the snapshot of an
+earlier version has something else there. In an encrypted one they would read as noise (awslabs/coldsnap, issue 395), so
+the finished snapshot is copied to encrypt it.
 """
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from bakery.clouds.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, error_code, explain_errors, watch
+from bakery.clouds.aws.calls import BLOCK_WORKERS, DENIED, VISIBLE_SECONDS, error_code, explain_errors, watch
 from bakery.clouds.aws.clients import EBSClient, EC2Client, Filter, Snapshot
-from bakery.clouds.aws.tagging import specifications, to_aws
+from bakery.clouds.aws.tagging import from_aws, specifications, to_aws
 from bakery.clouds.phases import ReportProgress
+from bakery.clouds.target import EarlierDisk
 from bakery.host.errors import BakeryError
+from bakery.host.text import count_of
 from bakery.host.waiting import wait_until
-from bakery.machine.disk_image import as_raw
+from bakery.machine.disk_image import qcow2_layout
 from bakery.machine.raw_disk import RawDisk, send_blocks
+from bakery.model.documents import Location
 from bakery.model.tags import CONTENT, Tags
 
 BLOCK = 524_288  # bytes; the only block size of the EBS direct API
+BLOCKS_PER_GIB = 2048
 COMPLETE_SECONDS = 3600.0  # completing takes about a minute, the encrypted copy of a full disk much longer
 IDLE_MINUTES = 60  # AWS gives up a snapshot that gets no blocks for so long (StartSnapshot's default)
 WINDOW = 4 * BLOCK_WORKERS  # blocks in memory (32 MiB), so that workers never wait for the reader
+# StartSnapshot with a parent that is gone, that AWS does not accept, or that the role may not use.
+REFUSED = {"ResourceNotFoundException", "ValidationException", *DENIED}
 
 
-def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, report_progress: ReportProgress) -> str:
+@dataclass(frozen=True)
+class Parent:
+    """The snapshot of an earlier version, its raw digest, and the SHA-256 by index of its blocks; zeros are absent."""
+
+    id: str
+    sha256: str
+    blocks: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The upload of a disk with some tags. It begins with the blocks of `parent` if there is one."""
+
+    ec2: EC2Client
+    ebs: EBSClient
+    tags: Tags
+    parent: Parent | None
+    report_progress: ReportProgress
+    note: Callable[[str], None]
+
+    @property
+    def region(self) -> str:
+        return str(self.ebs.meta.region_name)
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A pending snapshot, and the SHA-256 by index of the blocks that it has from the start; absent ones are zeros."""
+
+    id: str
+    blocks: Mapping[int, str]
+
+
+def find_parent(earlier: EarlierDisk | None, home: Location) -> Parent | None:
+    """The snapshot of an earlier disk in a location, if it was there."""
+    locations = earlier.locations if earlier else ()
+    snapshot = next((location.snapshot for location in locations if location.location == home), "")
+    return Parent(snapshot, earlier.sha256, earlier.blocks.digests) if earlier and snapshot else None
+
+
+def ensure(upload: Upload, disk: Path, key: str) -> str:
     """The ID of a completed snapshot of `disk`'s content, encrypted with `key` if that is given.
 
     A snapshot that is still being written is left alone; `remove_unused` runs when the image is registered.
     """
-    complete_snapshots = [snapshot for snapshot in find(ec2, tags) if snapshot["State"] == "completed"]
+    complete_snapshots = [snapshot for snapshot in find(upload.ec2, upload.tags) if snapshot["State"] == "completed"]
     ready: dict[bool, str] = {snapshot["Encrypted"]: snapshot["SnapshotId"] for snapshot in complete_snapshots}
     if bool(key) in ready:
         return ready[bool(key)]
-    plain = ready.get(False) or _upload_disk(ec2, ebs, disk, tags, report_progress)
-    return _encrypt_snapshot(ec2, plain, tags, key) if key else plain
+    plain = ready.get(False) or _upload_disk(upload, disk)
+    return _encrypt_snapshot(upload.ec2, plain, upload.tags, key) if key else plain
 
 
 def find(ec2: EC2Client, tags: Tags) -> list[Snapshot]:
@@ -74,48 +122,92 @@ def remove_unused(ec2: EC2Client, tags: Tags, keep: str) -> None:
             remove(ec2, snapshot["SnapshotId"])
 
 
-def _upload_disk(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> str:
-    with as_raw(disk) as raw:
-        return upload(ec2, ebs, RawDisk(raw, BLOCK), tags, report_progress)
+def _upload_disk(upload: Upload, disk: Path) -> str:
+    """A new snapshot with the content of a disk; nothing stays behind if anything fails.
 
-
-def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, report_progress: ReportProgress) -> str:
-    """A new snapshot with the blocks of `raw`; nothing stays behind if anything fails."""
-    region = ebs.meta.region_name
-    with explain_errors("start a snapshot", region):
-        # botocore adds a random client token: a call that it repeats starts nothing twice.
-        snapshot: str = ebs.start_snapshot(
-            VolumeSize=raw.gib,
-            Tags=to_aws(tags),
-            Description=f"sha256 {tags[CONTENT]}",
-            Timeout=IDLE_MINUTES,
-        )["SnapshotId"]
+    It never continues what a killed run began: AWS lists the blocks of completed snapshots only, so nobody knows which
+    ones such a run had sent.
+    """
+    raw = RawDisk(disk, BLOCK, qcow2_layout(disk))
+    started = _start_snapshot(upload, raw.gib)
     try:
-        digests = list(_put_blocks(ebs, snapshot, raw, tags, report_progress))
-        with explain_errors(f"complete {snapshot}", region):
-            ebs.complete_snapshot(
-                SnapshotId=snapshot,
+        digests = list(_put_blocks(upload, started, raw))
+        with explain_errors(f"complete {started.id}", upload.region):
+            # Both are about the blocks that were written to this snapshot, whatever it has from its parent.
+            upload.ebs.complete_snapshot(
+                SnapshotId=started.id,
                 ChangedBlocksCount=len(digests),
                 Checksum=_encode_digest(hashlib.sha256(b"".join(digests)).digest()),
                 ChecksumAlgorithm="SHA256",
                 ChecksumAggregationMethod="LINEAR",
             )
-        _await_completion(ec2, snapshot)
+        upload.note(f"sent {count_of(len(digests), 'block')} of 512 KiB")
+        _await_completion(upload.ec2, started.id)
     except BaseException:
         with suppress(BakeryError):  # the first error is the cause; the next run removes the snapshot
-            remove(ec2, snapshot)
+            remove(upload.ec2, started.id)
         raise
-    return snapshot
+    return started.id
 
 
-def _put_blocks(
-    ebs: EBSClient, snapshot: str, raw: RawDisk, tags: Tags, report_progress: ReportProgress
-) -> Iterator[bytes]:
-    """Send the blocks; yields their SHA-256 digests in the order of the disk."""
-    put = partial(_put_block, ebs, snapshot)
-    for index, digest in send_blocks(raw, put, sha256=tags[CONTENT], workers=BLOCK_WORKERS, window=WINDOW):
+def _start_snapshot(upload: Upload, gib: int) -> _Started:
+    """A pending snapshot, based on the parent if AWS lets it be one."""
+    # botocore adds a random client token: a call that it repeats starts nothing twice.
+    start = partial(
+        upload.ebs.start_snapshot,
+        VolumeSize=gib,
+        Tags=to_aws(upload.tags),
+        Description=f"sha256 {upload.tags[CONTENT]}",
+        Timeout=IDLE_MINUTES,
+    )
+    with explain_errors("start a snapshot", upload.region):
+        if parent := upload.parent:
+            try:
+                obstacle = _find_obstacle(upload.ec2, parent, gib)
+                if not obstacle:
+                    return _Started(start(ParentSnapshotId=parent.id)["SnapshotId"], parent.blocks)
+            except ClientError as error:
+                if error_code(error) not in REFUSED:
+                    raise
+                obstacle = str(error)
+            upload.note(f"the whole disk is sent, as {parent.id} cannot be the parent of its snapshot: {obstacle}")
+        answer = start()
+    if answer.get("KmsKeyArn"):  # the account encrypts by default: every block is written, zeros too
+        return _Started(answer["SnapshotId"], dict.fromkeys(range(gib * BLOCKS_PER_GIB), ""))
+    return _Started(answer["SnapshotId"], {})
+
+
+def _find_obstacle(ec2: EC2Client, parent: Parent, gib: int) -> str:
+    """The reason why a snapshot of this account cannot be the parent of an unencrypted one; empty if it can.
+
+    AWS accepts more: this keeps to what was tested.
+    """
+    answer = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": [parent.id]}])
+    snapshot = next(iter(answer["Snapshots"]), None)
+    if snapshot is None:
+        return "it is gone"
+    if snapshot["State"] != "completed":
+        return f"it is {snapshot['State']}"
+    if snapshot["Encrypted"]:
+        return "it is encrypted"
+    if from_aws(snapshot).get(CONTENT) != parent.sha256:
+        return "its tags name another disk"
+    return f"it has {snapshot['VolumeSize']} GiB, not {gib}" if snapshot["VolumeSize"] != gib else ""
+
+
+def _put_blocks(upload: Upload, started: _Started, raw: RawDisk) -> Iterator[bytes]:
+    """Send the blocks that the snapshot lacks; yields their SHA-256 digests in the order of the disk."""
+    blocks = send_blocks(
+        raw,
+        partial(_put_block, upload.ebs, started.id),
+        sha256=upload.tags[CONTENT],
+        workers=BLOCK_WORKERS,
+        window=WINDOW,
+        earlier=started.blocks,
+    )
+    for index, digest in blocks:
         yield digest
-        report_progress(index / raw.blocks)
+        upload.report_progress(min(1.0, index / raw.blocks))
 
 
 def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes:

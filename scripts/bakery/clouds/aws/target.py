@@ -23,7 +23,7 @@ from bakery.clouds.aws.session import (
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.aws.version_parameter import VersionParameter
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding, Listing, Resource, Use
+from bakery.clouds.target import EarlierDisk, Finding, Listing, Resource, Use
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, report_step
 from bakery.host.text import count_of
@@ -48,15 +48,20 @@ class AwsTarget:
         self._aws = aws
         self._home = aws.regions[0]
 
-    def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
-        """Publish the version in every region and account; a rerun continues where the last one stopped."""
+    def publish(
+        self, artifact: Artifact, disk: Path, report: Reporter, earlier: EarlierDisk | None = None
+    ) -> Publication:
+        """Publish the version in every region and account; a rerun continues where the last one stopped.
+
+        Only blocks that differ from the `earlier` disk are sent, if its snapshot can be the parent of a new one.
+        """
         expected = tags.of_artifact(self._definition, artifact)
         return self._publish_release(
             artifact,
             artifact.disk.sha256,
             expected,
             report,
-            lambda release: release.publish(disk),
+            lambda release: release.publish(disk, earlier),
             self._aws.key_alias,
         )
 

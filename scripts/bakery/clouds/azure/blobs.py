@@ -89,13 +89,12 @@ def _make_container(blobs: BlobServiceClient) -> None:
 
 
 def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> None:
-    with disk_image.as_raw(disk) as raw:
-        source = RawDisk(raw, RANGE)
-        size = -(-source.size // MIB) * MIB
-        footer = disk_image.vhd_footer(raw.parent, size)
-        with _hold_lease(blob, size + len(footer)) as lease:
-            if not finished(blob, tags):  # another run may have written it while this one waited for the lease
-                upload(Upload(blob, lease, source, size), footer, tags, report_progress)
+    source = RawDisk(disk, RANGE, disk_image.qcow2_layout(disk))
+    size = -(-source.size // MIB) * MIB
+    footer = disk_image.vhd_footer(disk.parent, size)
+    with _hold_lease(blob, size + len(footer)) as lease:
+        if not finished(blob, tags):  # another run may have written it while this one waited for the lease
+            upload(Upload(blob, lease, source, size), footer, tags, report_progress)
 
 
 @contextmanager

@@ -79,12 +79,18 @@ def assert_nothing_is_left(world: PackerProject) -> None:
 
 def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: PackerProject) -> None:
     artifact = run(world)
-    assert {path.name for path in folder(world).iterdir()} == {"artifact.dsse.json", "artifact.json", "disk.qcow2"}
+    assert {path.name for path in folder(world).iterdir()} == {
+        "artifact.dsse.json",
+        "artifact.json",
+        "blocks.txt",
+        "disk.qcow2",
+    }
     assert documents.load(Artifact, folder(world) / "artifact.json") == artifact
     verify_document(artifact, artifact, folder(world) / "artifact.json", open_keyring(world.project), "bake-private")
     assert (folder(world) / "disk.qcow2").read_bytes() == b"baked"
     assert artifact.disk.path == str(folder(world) / "disk.qcow2")
     assert artifact.disk.sha256 == files.sha256(folder(world) / "disk.qcow2")
+    assert artifact.disk.blocks == files.sha256(folder(world) / "blocks.txt")
     assert (artifact.base, artifact.tools) == (world.base.base, {"packer": "1.11.2"})
     assert (artifact.inputs, artifact.input_key, artifact.mode) == ({"os": "debian-12"}, "k" * 64, "vm")
     assert {"prepare", "flatten", "digest"} <= set(artifact.seconds)

@@ -10,10 +10,12 @@ import pytest
 from bakery.clouds import CLOUDS
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.local.target import LocalTarget
+from bakery.clouds.target import EarlierDisk
 from bakery.engine.publish import publish
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
 from bakery.host.events import Reporter, silent
+from bakery.machine.block_list import BlockList
 from bakery.model import documents
 from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
@@ -29,12 +31,16 @@ class FakeTarget:
         self.name = name
         self.error = error
         self.seconds = {"store": 1.0}
+        self.earlier: EarlierDisk | None = None
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         return Publication("web", "x86_64", build.version, build.identity, self.name, (), seconds=self.seconds)
 
-    def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
+    def publish(
+        self, artifact: Artifact, disk: Path, report: Reporter, earlier: EarlierDisk | None = None
+    ) -> Publication:
         assert disk.read_bytes() == b"a disk"
+        self.earlier = earlier
         if self.error:
             raise self.error
         sha256 = artifact.disk.sha256
@@ -70,6 +76,12 @@ def test_all_targets(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -
     assert [found.target for found in publications] == ["local", "aws"]
     for found in publications:
         assert documents.load(Publication, folder / f"publication-{found.target}.json") == found
+
+
+def test_a_target_gets_the_earlier_disk_that_it_has(parts: Parts, fakes: dict[str, FakeTarget]) -> None:
+    disk = EarlierDisk((), "d" * 64, BlockList({}))
+    publish(*parts, silent, {"aws": disk})
+    assert (fakes["aws"].earlier, fakes["local"].earlier) == (disk, None)
 
 
 def test_the_seconds_of_the_first_run_stay(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:

@@ -40,17 +40,6 @@ def test_digest_of_a_sparse_file_is_that_of_its_content(
     assert disk_image.digest(raw) == hashlib.sha256(raw.read_bytes()).hexdigest()
 
 
-def test_describe_tells_the_file_from_its_content(tmp_path: Path, programs: Programs) -> None:
-    programs.shell("qemu-img", '[ "$1" = convert ] && eval "target=\\${$#}" && printf content >"$target"')
-    image = tmp_path / "disk.qcow2"
-    image.write_bytes(b"file")
-    disk = disk_image.describe_image(image)
-    assert disk.virtual_size == len(b"content")
-    assert disk.sha256 == hashlib.sha256(b"file").hexdigest()
-    assert disk.raw_sha256 == hashlib.sha256(b"content").hexdigest()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "disk.qcow2"]
-
-
 @pytest.mark.parametrize(("name", "option"), [("a.raw", "-f raw"), ("a.qcow2", "-f qcow2"), ("a.img", "-f vmdk")])
 def test_only_a_name_that_says_nothing_lets_the_content_say_its_format(
     tmp_path: Path, programs: Programs, name: str, option: str

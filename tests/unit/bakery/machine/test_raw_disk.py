@@ -52,3 +52,37 @@ def test_any_file(tmp_path_factory: pytest.TempPathFactory, parts: dict[int, byt
         content[index * BLOCK : (index + 1) * BLOCK] = block
     assert content[:size] == path.read_bytes()
     assert disk.sha256 == hashlib.sha256(content[:size]).hexdigest()
+
+
+def _digests(disk: RawDisk) -> dict[int, str]:
+    return {index: hashlib.sha256(block).hexdigest() for index, block in disk.written_blocks()}
+
+
+def test_blocks_that_differ_are_changed_and_so_are_those_that_became_zero(tmp_path: Path) -> None:
+    earlier = _write(tmp_path / "earlier", 9 * BLOCK, {index * BLOCK: ONES for index in (1, 2, 4, 8)})
+    disk = _write(tmp_path / "raw", 6 * BLOCK, {BLOCK: ONES, 2 * BLOCK: b"2", 5 * BLOCK: ONES})
+    changed = list(disk.changed_blocks(_digests(earlier)))
+    assert [index for index, _ in changed] == [2, 4, 5, 8]
+    assert [any(block) for _, block in changed] == [True, False, True, False]
+    assert disk.sha256 == hashlib.sha256((tmp_path / "raw").read_bytes()).hexdigest()
+
+
+BLOCKS = st.dictionaries(st.integers(0, 7), st.sampled_from([bytes(BLOCK), ONES, b"\2" * BLOCK]))
+
+
+@given(BLOCKS, BLOCKS)
+def test_changed_blocks_over_any_earlier_disk_give_the_disk(
+    tmp_path_factory: pytest.TempPathFactory, before: dict[int, bytes], after: dict[int, bytes]
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    earlier, disk = (
+        _write(folder / name, 8 * BLOCK, {index * BLOCK: block for index, block in parts.items()})
+        for name, parts in (("before.raw", before), ("after.raw", after))
+    )
+    changed = list(disk.changed_blocks(_digests(earlier)))
+    held = dict(before) | dict(changed)
+    assert {index: held.get(index, bytes(BLOCK)) for index in range(8)} == {
+        index: after.get(index, bytes(BLOCK)) for index in range(8)
+    }
+    assert [index for index, _ in changed] == sorted({index for index, _ in changed})
+    assert all(before.get(index, bytes(BLOCK)) != block for index, block in changed)

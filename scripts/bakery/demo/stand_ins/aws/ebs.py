@@ -82,19 +82,24 @@ def _new_snapshot(self: EBSResponse) -> Snapshot:
 
 
 def _read_parent(self: EBSResponse, size: int) -> tuple[dict[int, str], str | None]:
-    """The blocks and the key that a snapshot takes over from its parent."""
-    if self._get_param("Encrypted") is not None:
+    """The blocks and the key that a snapshot takes over from its parent, which must be the account's own."""
+    if self._get_param("Encrypted") is not None or self._get_param("KmsKeyArn"):
         raise invalid("INVALID_PARAMETER_VALUE", "Encrypted and ParentSnapshotId exclude each other")
-    parent, disk = _readable_snapshot(self, self._get_param("ParentSnapshotId"))
+    backend, name = _region_backend(self), self._get_param("ParentSnapshotId")
+    parent, disk = _snapshot_with_disk(backend.snapshots, name)
+    if parent.status != "completed":
+        raise invalid("INVALID_SNAPSHOT_ID", f"The parent {name} is {parent.status}, not completed")
+    if not parent.kms_key_id and backend.ebs_encryption_by_default:
+        raise invalid("INVALID_PARAMETER_VALUE", f"The parent {name} is not encrypted, and encryption is the default")
     if disk.size > size:
         raise invalid("INVALID_VOLUME_SIZE", f"The parent has {disk.size} GiB, more than {size}")
     return disk.blocks, parent.kms_key_id
 
 
 def _snapshot_key(self: EBSResponse) -> str | None:
-    if not self._get_param("Encrypted"):
-        return None
     backend, key = _region_backend(self), self._get_param("KmsKeyArn")
+    if not self._get_param("Encrypted") and not backend.ebs_encryption_by_default:
+        return None
     arn = key_arn(backend, key) if key else default_key_arn(backend)
     if arn is None:
         raise invalid("INVALID_PARAMETER_VALUE", f"There is no key {key} in {self.region}")

@@ -146,6 +146,38 @@ def test_a_parent_must_exist_fit_and_stand_without_encrypted(cloud: StandIn, wro
         start(cloud, **{"VolumeSize": size, "ParentSnapshotId": bigger, **wrong})
 
 
+def test_a_parent_is_completed_and_of_the_account(cloud: StandIn) -> None:
+    with pytest.raises(ClientError, match="is pending, not completed"):
+        start(cloud, ParentSnapshotId=start(cloud))
+    shared = upload(cloud)
+    cloud.client("ec2").modify_snapshot_attribute(
+        SnapshotId=shared, Attribute="createVolumePermission", OperationType="add", UserIds=[CONSUMER]
+    )
+    with pytest.raises(ClientError, match=r"\(ResourceNotFoundException\)"):
+        cloud.client("ebs", account=CONSUMER).start_snapshot(VolumeSize=1, ParentSnapshotId=shared)
+
+
+def test_a_deleted_parent_takes_no_block_from_its_child(cloud: StandIn) -> None:
+    ebs, ec2 = cloud.client("ebs"), cloud.client("ec2")
+    parent = upload(cloud)
+    child = start(cloud, ParentSnapshotId=parent)
+    ec2.delete_snapshot(SnapshotId=parent)
+    ebs.complete_snapshot(SnapshotId=child, ChangedBlocksCount=0, **linear())
+    until("completed", lambda: ec2.describe_snapshots(SnapshotIds=[child])["Snapshots"][0])
+    [block] = ebs.list_snapshot_blocks(SnapshotId=child)["Blocks"]
+    assert ebs.get_snapshot_block(SnapshotId=child, **block)["BlockData"].read() == bytes(BLOCK_SIZE)
+
+
+def test_an_account_that_encrypts_by_default_takes_no_parent_without_a_key(cloud: StandIn) -> None:
+    ebs, plain = cloud.client("ebs"), upload(cloud)
+    cloud.client("ec2").enable_ebs_encryption_by_default()
+    with pytest.raises(ClientError, match="encryption is the default"):
+        start(cloud, ParentSnapshotId=plain)
+    encrypted = upload(cloud)
+    answers = [ebs.start_snapshot(VolumeSize=1), ebs.start_snapshot(VolumeSize=1, ParentSnapshotId=encrypted)]
+    assert answers[0]["KmsKeyArn"] == answers[1]["KmsKeyArn"] != ""
+
+
 def test_encryption_takes_a_key_of_the_region(cloud: StandIn) -> None:
     key = cloud.client("kms", WEST).create_key()["KeyMetadata"]["Arn"]
     with pytest.raises(ClientError, match="There is no key"):
