@@ -31,11 +31,15 @@ ResourceKind = Literal[
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one comparison for one location of a publication; `detail` names the difference."""
+    """The result of one comparison for one location of a publication; `detail` names the difference.
+
+    A channel may move to a version in spite of what is `harmless`: nobody needs it to use the image.
+    """
 
     location: str
     status: Status
     detail: str = ""
+    harmless: bool = False
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def find_defects(channel: Channel, record: Record) -> list[Finding]:
         if (publication := record.publication(name))
         for finding in target.inspect(publication)
     ]
-    return [finding for finding in findings if finding.status != "correct"]
+    return [finding for finding in findings if finding.status != "correct" and not finding.harmless]
 
 
 def _carry_out(work: _Work) -> ChannelEntry:

@@ -50,23 +50,24 @@ def inspect_parameter(endpoint: SsmEndpoint, expected: Pointer) -> Finding:
     return Finding(label, *_compare_values(expected.value, current.value, "its value"))
 
 
-def inspect_consumer_tags(ec2: EC2Client, publication: Publication, location: ImageLocation) -> Finding:
-    """Check that a consumer account sees the image, with tags of its own that are right."""
+def inspect_consumer_tags(ec2: EC2Client, publication: Publication, location: ImageLocation) -> list[Finding]:
+    """Check the tags that a consumer account has on the image; nothing if it does not see it, as the shares tell."""
     where = location_name(location.location)
     label = f"{where} {location.id} tags"
     try:
         image = consumer_tags.look(ec2, location.id, where)
     except BakeryError as error:
-        return Finding(label, "unreachable", f"{error.message}: {error.detail}")
+        return [Finding(label, "unreachable", f"{error.message}: {error.detail}", harmless=True)]
     if image is None:
-        return Finding(label, "missing", "the account does not see the image")
-    return Finding(label, *_compare_tags(tagging.from_aws(image), tags.of_publication(publication)))
+        return []
+    return [Finding(label, *_compare_tags(tagging.from_aws(image), tags.of_publication(publication)), harmless=True)]
 
 
-def report_unreachable(locations: Mapping[str, BakeryError]) -> Iterator[Finding]:
+def report_unreachable(locations: Mapping[str, BakeryError], *, harmless: bool = False) -> Iterator[Finding]:
     """Report the accounts that could not be checked."""
     return (
-        Finding(location, "unreachable", f"{error.message}: {error.detail}") for location, error in locations.items()
+        Finding(location, "unreachable", f"{error.message}: {error.detail}", harmless)
+        for location, error in locations.items()
     )
 
 

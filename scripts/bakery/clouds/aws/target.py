@@ -187,7 +187,7 @@ class AwsTarget:
 
         def inspect_tags(location: ImageLocation) -> list[Finding]:
             [ec2] = taggers[location.account].ec2([location.region]).values()
-            return [audit.inspect_consumer_tags(ec2, publication, location)]
+            return audit.inspect_consumer_tags(ec2, publication, location)
 
         looks = {region: partial(inspect_location, location) for region, location in own_images.items()}
         looks |= {
@@ -196,7 +196,13 @@ class AwsTarget:
         looks |= {key: partial(inspect_parameter, endpoint) for key, endpoint in endpoints.items()}
         results, _ = try_all(looks, lambda look: look())
         findings = [finding for key in looks for finding in results[key]]
-        return [*findings, *audit.report_unreachable({**tagger_failures, **failures})]
+        return [
+            *findings,
+            *audit.report_unreachable(failures),
+            *audit.report_unreachable(
+                {number: error for number, error in tagger_failures.items() if number not in failures}, harmless=True
+            ),
+        ]
 
     def find_uses(self, publication: Publication) -> list[Use]:
         """The references to its images in the own account and in consumer accounts, and their last starts.

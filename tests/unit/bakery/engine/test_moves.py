@@ -122,6 +122,19 @@ def test_a_promotion(world: World) -> None:
     assert len(world.target.writes) == writes
 
 
+@pytest.mark.parametrize("harmless", [True, False])
+def test_a_finding_that_keeps_nobody_from_an_image_stops_no_promotion(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, harmless: bool
+) -> None:
+    finding = Finding("consumer/eu-central-1 tags", "incorrect", "Name is not set", harmless)
+    monkeypatch.setattr(world.target, "inspect", lambda publication: [finding])
+    if harmless:
+        assert _promote(world, world.add_version()).version == "1.0.0"
+    else:
+        with pytest.raises(BakeryError):
+            _promote(world, world.add_version())
+
+
 def _record(world: World, version: str) -> Record:
     record = world.channel().record(version)
     assert record

@@ -31,7 +31,7 @@ def aws(aws_server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 @dataclass(frozen=True)
 class Published:
-    """A version with an image in each region, shared with the consumer."""
+    """A version with an image in each region, shared with the consumer, which has tags of its own for it."""
 
     aws: StandIn
     publication: Publication
@@ -110,4 +110,5 @@ def _make_image(aws: StandIn, region: str) -> ImageLocation:
     ec2.modify_snapshot_attribute(
         SnapshotId=snapshot, Attribute="createVolumePermission", OperationType="add", UserIds=[CONSUMER]
     )
+    aws.client("ec2", region, CONSUMER).create_tags(Resources=[image_id], Tags=made_tags)
     return ImageLocation(HOME_ACCOUNT, region, image_id, snapshot)
