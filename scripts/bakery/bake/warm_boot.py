@@ -1,6 +1,6 @@
 """Lets the guest of a bake go on from a saved boot of its base instead of booting; boots it if that fails.
 
-Without acceleration a boot takes 45 s and more, and a restore 3. With acceleration a boot is as short.
+Without acceleration a boot takes 45 s and more, and a restore 3. With it a boot takes seconds.
 """
 
 import shutil
@@ -29,9 +29,9 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
         try:
             return packer.build(replace(job, boot=boot), env, secrets)
         except GuestError as error:
-            saved_boots.remove(boot)
+            saved_boots.remove_boot(boot)
             job.report(Event("note", "bake", job.subject, f"it boots now: the saved boot failed: {error.message}"))
-            _empty(job)
+            _empty_scratch(job)
     return packer.build(job, env, secrets)
 
 
@@ -64,7 +64,7 @@ def can_restore(job: Job) -> bool:
     )
 
 
-def _empty(job: Job) -> None:
+def _empty_scratch(job: Job) -> None:
     """Remove what a failed build left, for the next one."""
     for path in job.scratch.iterdir():
         if path == job.start_disk:

@@ -73,7 +73,7 @@ def find_or_save(
     return SavedBoot(entry)
 
 
-def remove(boot: SavedBoot) -> None:
+def remove_boot(boot: SavedBoot) -> None:
     """Remove a saved boot that cannot be restored."""
     shutil.rmtree(boot.folder, ignore_errors=True)
 
@@ -126,18 +126,20 @@ def _load_entry(entry: Path, base: StartDisk, report: Reporter) -> CachedBoot | 
 
 def _remove_unused(folder: Path) -> None:
     """Keep the saved boots that bakes started from last, none of them for longer than a week after that."""
-    entries = sorted((document.parent for document in folder.glob(f"*/{DOCUMENT}")), key=lambda entry: -_used(entry))
+    entries = sorted(
+        (document.parent for document in folder.glob(f"*/{DOCUMENT}")), key=lambda entry: -_last_use(entry)
+    )
     for number, entry in enumerate(entries):
         if number >= KEPT or _is_older(entry, UNUSED_SECONDS):
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _used(entry: Path) -> float:
+def _last_use(entry: Path) -> float:
     return entry.stat().st_mtime
 
 
 def _is_older(entry: Path, seconds: float) -> bool:
-    return time.time() - _used(entry) > seconds
+    return time.time() - _last_use(entry) > seconds
 
 
 def _cache_key(base: StartDisk, boot: Boot) -> str:

@@ -121,7 +121,7 @@ def save_boot(boot: Boot, target: SavedBoot, network: Sequence[str | Path]) -> N
     `network` are the words before a command that give it the network of a bake: the guest keeps the answer of DHCP.
     """
     boot.serial.parent.mkdir(parents=True, exist_ok=True)
-    words = [boot.launcher, boot.accelerator, str(boot.seconds), boot.serial, target.folder]
+    words: list[str | Path] = [boot.launcher, boot.accelerator, str(boot.seconds), boot.serial, target.folder]
     process.run(
         [*network, sys.executable, "-P", "-m", "bakery.machine.saved_boot", *words],
         env={"PYTHONPATH": str(Path(__file__).parents[2])},

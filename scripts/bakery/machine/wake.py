@@ -10,11 +10,13 @@ import mmap
 import os
 import shutil
 import subprocess
+import sys
 import time
 import uuid
 from pathlib import Path
 
 FOLDER = Path("/run/bakery")
+SERVER = Path("/run/sshd.pid")
 SEED = Path("/dev/disk/by-label/cidata")
 DESCRIPTOR = 16 * 2048  # offset of the first volume descriptor, which has the time when the seed was made (ISO 9660)
 KEYS = ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub")
@@ -51,12 +53,20 @@ def read_seed() -> "dict[str, bytes]":
         subprocess.run(["umount", mount], check=True)
 
 
-def replace(path: Path, content: bytes, mode: int) -> None:
+def replace_file(path: Path, content: bytes, mode: int) -> None:
     """Write a file anew, so that nobody reads the old one or half of the new one."""
     draft = path.with_name(path.name + ".new")
     draft.write_bytes(content)
     draft.chmod(mode)
     draft.replace(path)
+
+
+def restart_server() -> None:
+    """Let the SSH server take its new host key. Systems call its unit by one of these names, or by both."""
+    before = SERVER.read_text()
+    subprocess.run(["systemctl", "try-restart", "ssh.service", "sshd.service"], check=False)
+    if SERVER.read_text() == before:
+        sys.exit("the SSH server did not start again")
 
 
 def main() -> None:
@@ -69,10 +79,10 @@ def main() -> None:
     time.clock_settime(time.CLOCK_REALTIME, int(Path("/sys/class/rtc/rtc0/since_epoch").read_text()) + 0.5)
     Path("/etc/machine-id").write_text(uuid.uuid4().hex + "\n")
     for name in KEYS:
-        replace(Path("/etc/ssh", name), seed[name], 0o644 if name.endswith(".pub") else 0o600)
-    subprocess.run(["systemctl", "restart", "sshd.service"], check=True)
+        replace_file(Path("/etc/ssh", name), seed[name], 0o644 if name.endswith(".pub") else 0o600)
+    restart_server()
     # Last: whoever can log in finds all of the above.
-    replace(Path("/root/.ssh", LOGINS), seed[LOGINS], 0o600)
+    replace_file(Path("/root/.ssh", LOGINS), seed[LOGINS], 0o600)
     shutil.rmtree(FOLDER)
 
 

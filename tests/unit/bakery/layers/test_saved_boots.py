@@ -209,6 +209,6 @@ def test_a_full_disk_is_noticed_before_the_guest_starts(world: World, monkeypatc
 def test_a_removed_boot_is_made_again(world: World) -> None:
     boot = world.find()
     assert boot
-    saved_boots.remove(boot)
+    saved_boots.remove_boot(boot)
     assert world.entries() == []
     assert world.find() == boot and world.saves == 2
