@@ -151,6 +151,6 @@ def _cache_key(base: StartDisk, boot: Boot) -> str:
         "qemu": qemu.version(),
         "machine": [machine.type, machine.cpu, machine.memory_mib, qemu.count_cpus(boot.accelerator), boot.accelerator],
         "firmware": [files.sha256(path) for path in qemu.firmware()],
-        "programs": [files.sha256(path) for path in (boot.launcher, saved_boot.WAKE)],
+        "programs": [files.sha256(path) for path in (boot.launcher, boot.wake)],
     }
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]

@@ -30,7 +30,6 @@ from bakery.machine.guest import (
 )
 from bakery.machine.qmp import Monitor, open_monitor
 
-WAKE = Path(__file__).with_name("wake.py")
 FOLDER = "/run/bakery"  # in the guest's memory: nothing of it reaches the disk
 USER = "root"
 SETTLE_SECONDS = 600.0  # the rest of a boot behind the first login takes 10 s on an idle machine
@@ -114,6 +113,11 @@ class Boot:
     seconds: float
     serial: Path
 
+    @property
+    def wake(self) -> Path:
+        """The program that waits in the guest until it is restored."""
+        return self.launcher.with_name("linux") / "wake.py"
+
 
 def save_boot(boot: Boot, target: SavedBoot, network: Sequence[str | Path]) -> None:
     """Boot the base in a folder on the machine of a bake, and save it there; BakeryError if that fails.
@@ -151,7 +155,7 @@ def _save_boot(boot: Boot, target: SavedBoot) -> None:
         qemu_process = process.spawn([boot.launcher, *options], log=log, env={"QEMU_MACHINE": str(target.machine)})
         try:
             await_ssh(guest, qemu_process, Patience(boot.seconds, boot.seconds), log)
-            script = SETTLE % base64.b64encode(WAKE.read_bytes()).decode()
+            script = SETTLE % base64.b64encode(boot.wake.read_bytes()).decode()
             guest.ssh(script, timeout=SETTLE_SECONDS)
             with open_monitor(sockets / "monitor") as monitor:
                 _save_memory(monitor, target.memory)

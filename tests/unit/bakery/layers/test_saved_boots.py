@@ -52,6 +52,8 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for name in ("disk.qcow2", "qemu.sh", "code.fd", "vars.fd"):
         (tmp_path / name).write_text(name)
+    (tmp_path / "linux").mkdir()
+    (tmp_path / "linux" / "wake.py").write_text("wake.py")
     base = StartDisk("debian bookworm", tmp_path / "disk.qcow2", "b" * 64)
     boot = Boot(tmp_path / "qemu.sh", "tcg", 60.0, tmp_path / "console")
     world = World(tmp_path / "cache", base, boot)
@@ -88,7 +90,7 @@ def test_each_input_of_a_saved_guest_makes_another(
         case "memory":
             monkeypatch.setattr(qemu, "MACHINE", replace(qemu.MACHINE, memory_mib=4096))
         case "wake":
-            monkeypatch.setattr(saved_boot, "WAKE", tmp_path / "code.fd")
+            world.boot.wake.write_text("newer")
     after = world.find()
     assert before and after and before != after and world.saves == 2
 
