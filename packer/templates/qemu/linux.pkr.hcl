@@ -23,6 +23,10 @@ build {
         public_key = trimspace(file("${var.ssh_private_key}.pub"))
         host_keys  = local.host_keys
       })
+      # The same keys for a guest that goes on from a saved boot (linux/wake.py).
+      "authorized_keys"          = trimspace(file("${var.ssh_private_key}.pub"))
+      "ssh_host_ed25519_key"     = file(var.ssh_host_key)
+      "ssh_host_ed25519_key.pub" = file("${var.ssh_host_key}.pub")
     }
 
     communicator         = "ssh"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery.bake import packer
+from bakery.bake import packer, warm_boot
 from bakery.bake.commit import read_commit
 from bakery.bake.keeping import keep_disk
 from bakery.bake.layers import plan_layers
@@ -241,7 +241,7 @@ def _provision_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -
         return job.base.path, {}
     hidden = [*secrets.values(), *([vault.token] if vault else ())]
     try:
-        seconds = packer.build(job, secret_environment(job, vault, secrets), hidden)
+        seconds = warm_boot.build(job, secret_environment(job, vault, secrets), hidden)
     except BakeryError as error:
         if job.keep:
             error.hint = "; ".join(filter(None, [error.hint, keep_disk(job)]))

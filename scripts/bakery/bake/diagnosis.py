@@ -11,6 +11,7 @@ from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError, DiskError
 from bakery.host.files import MAKE_ROOM
 from bakery.host.process import ProcessError
+from bakery.machine.guest import GuestError
 
 FULL = 16 << 20  # bytes free; QEMU and qemu-img stop at the first block that does not fit
 SHOWN = 15  # lines of a console or of a program's output
@@ -99,11 +100,11 @@ def _failed_task(watch: Watch, job: Job) -> BakeryError | None:
     )
 
 
-def _silent_guest(watch: Watch, console: Path) -> BakeryError | None:
+def _silent_guest(watch: Watch, console: Path) -> GuestError | None:
     if not any("Timeout waiting for SSH" in line for line in watch.lines):
         return None
     output = _last_lines(console.read_text(errors="replace")) if console.exists() else ""
-    return BakeryError(
+    return GuestError(
         "the guest never answered on SSH",
         where=str(console),
         detail=output or "the console is empty as well: the firmware found nothing to boot",
@@ -111,11 +112,11 @@ def _silent_guest(watch: Watch, console: Path) -> BakeryError | None:
     )
 
 
-def _failed_start(watch: Watch, log: Path) -> BakeryError | None:
+def _failed_start(watch: Watch, log: Path) -> GuestError | None:
     if not any("Qemu failed to start" in line for line in watch.lines):
         return None
     output = log.read_text(errors="replace") if log.exists() else ""
-    return BakeryError("QEMU did not start", detail=_last_lines(output), hint="run 'bakery doctor bake'")
+    return GuestError("QEMU did not start", detail=_last_lines(output), hint="run 'bakery doctor bake'")
 
 
 def _missing_plugins(watch: Watch) -> BakeryError | None:

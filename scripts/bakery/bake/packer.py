@@ -141,6 +141,7 @@ def _packer_environment(job: Job, temporary: Path) -> dict[str, str]:
         "ANSIBLE_ROLES_PATH": job.project.resources.roles_path,
         "TMPDIR": str(temporary),
         "QEMU_LOG": str(job.qemu_log),
+        **({"QEMU_BOOT": str(job.boot.folder)} if job.boot else {}),
     }
 
 

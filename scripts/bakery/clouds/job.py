@@ -8,6 +8,7 @@ from bakery.host import yamlfile
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter
 from bakery.machine.disk_image import BaseDisk
+from bakery.machine.saved_boot import SavedBoot
 from bakery.model.contents import ARCHIVES_REPORT, ROOT_ARCHIVE
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
@@ -34,12 +35,13 @@ def find_template(project: Project, definition: ImageDefinition, builder: str) -
 
 @dataclass(frozen=True)
 class Start:
-    """A layer that a bake starts from: its disk, and how many of the definition's roles are on it.
+    """A layer that a bake starts from: its disk with its SHA-256, and how many of the definition's roles are on it.
 
     `upgraded` says that the base had updates.
     """
 
     disk: Path
+    sha256: str
     roles: int
     upgraded: bool
 
@@ -65,6 +67,7 @@ class Job:
     cache_port: int = 0  # of the package cache on this machine's loopback, for a bake with a lock
     vendor_base: VendorBase | None = None  # otherwise: the newest base of a vendor
     keep: bool = False  # the disk, if the bake fails
+    boot: SavedBoot | None = None  # from which the guest goes on instead of booting
     definition_file: Path | None = None  # for messages
     start: Start | None = None  # in place of the base's disk
     cuts: Mapping[int, str] = field(default_factory=dict)  # keys of layers to keep, by the number of roles in each
@@ -89,6 +92,8 @@ class Job:
     @property
     def start_disk(self) -> Path:
         """The disk on which Packer builds."""
+        if self.boot:
+            return self.boot.disk
         assert self.base
         return self.start.disk if self.start else self.base.path
 

@@ -89,14 +89,14 @@ def guest(
     patience = patience or Patience.from_environment()
     serial = folder / "serial.log"
     serial.unlink(missing_ok=True)
-    with files.scratch(folder, "guest") as scratch, _socket_folder() as sockets:
+    with files.scratch(folder, "guest") as scratch, socket_folder() as sockets:
         port = qemu.free_port()
         guest = Guest(ADDRESS, port, user, key, scratch / "ssh_config", serial)
-        _write_ssh_config(guest, str(sockets / "ssh"))
+        write_ssh_config(guest, str(sockets / "ssh"))
         command = _qemu_command(overlay_of, guest, scratch, accelerator, {port: 22, **forward})
         qemu_process = process.spawn(command, log=folder / "qemu.log")
         try:
-            _await_ssh(guest, qemu_process, patience, folder / "qemu.log")
+            await_ssh(guest, qemu_process, patience, folder / "qemu.log")
             with _shared_connection(guest, folder / "qemu.log"):
                 yield guest
         finally:
@@ -109,7 +109,7 @@ def write_start(disk: Path, *, user: str, key: Path, folder: Path, accelerator: 
     Its files are in the folder, and its process ID is in `guest.pid` while it runs.
     """
     guest = Guest(ADDRESS, qemu.free_port(), user, key, folder / "ssh_config", folder / "serial.log")
-    _write_ssh_config(guest, NO_SHARING)
+    write_ssh_config(guest, NO_SHARING)
     command = _qemu_command(disk, guest, folder, accelerator, {guest.ssh_port: 22})
     words = shlex.join(map(str, [*command, "-pidfile", folder / "guest.pid"]))
     files.write_atomic(folder / "start.sh", f"#!/bin/sh\nexec {words}\n".encode())
@@ -173,7 +173,8 @@ def _seed_disk(user: str, key: Path, scratch: Path) -> Path:
     return image
 
 
-def _write_ssh_config(guest: Guest, control: str) -> None:
+def write_ssh_config(guest: Guest, control: str) -> None:
+    """Write the guest's `ssh_config`; `control` is the socket of a connection that all logins share, or NO_SHARING."""
     # No known_hosts: the guest makes its host keys at boot, and the connection never leaves this machine.
     guest.ssh_config.write_text(
         f"""\
@@ -194,7 +195,7 @@ Host guest
     )
 
 
-def _await_ssh(guest: Guest, qemu_process: subprocess.Popen[bytes], patience: Patience, log: Path) -> None:
+def await_ssh(guest: Guest, qemu_process: subprocess.Popen[bytes], patience: Patience, log: Path) -> None:
     """Wait until SSH answers; GuestError if the guest ends or its console is silent for too long."""
     size, last_change = 0, time.monotonic()
 
@@ -259,7 +260,7 @@ def _shared_connection(guest: Guest, log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _socket_folder() -> Iterator[Path]:
+def socket_folder() -> Iterator[Path]:
     """A folder with a short name: the path of a socket must stay below 108 bytes."""
     with tempfile.TemporaryDirectory(prefix="bakery-") as folder:
         yield Path(folder)

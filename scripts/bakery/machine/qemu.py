@@ -66,6 +66,11 @@ def firmware() -> tuple[Path, Path]:
     raise BakeryError("no UEFI firmware for guests found", hint="install the package ovmf (Fedora: edk2-ovmf)")
 
 
+def version() -> str:
+    """QEMU's own words about its version, with that of its package."""
+    return process.run([SYSTEM, "--version"]).stdout.splitlines()[0]
+
+
 def accelerator() -> str:
     """`kvm` if a test guest ran on it, else `tcg`: a /dev/kvm that can be opened may still hang.
 
@@ -118,6 +123,5 @@ def escape_comma(path: Path) -> str:
 def _host_state() -> str:
     """The state that an accelerator depends on: this boot of the host, its QEMU and its /dev/kvm."""
     device = KVM.stat()
-    version = process.run([SYSTEM, "--version"]).stdout.splitlines()[0]
     stamp = f"{device.st_rdev} {device.st_ino} {device.st_mode} {device.st_ctime_ns}"
-    return f"{BOOT_ID.read_text().strip()}, {version}, {stamp}"
+    return f"{BOOT_ID.read_text().strip()}, {version()}, {stamp}"

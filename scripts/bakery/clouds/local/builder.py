@@ -10,6 +10,8 @@ from bakery.model.definition import ImageDefinition
 
 # Boot to SSH takes 40 s without acceleration on two idle cores; a busy machine gets ten times that and more.
 SSH_TIMEOUT = {"kvm": "3m", "tcg": "10m"}
+# A guest that goes on from a saved boot answers after 3 to 10 s, on two idle cores; otherwise it boots.
+RESTORED_TIMEOUT = "2m"
 
 
 def source(definition: ImageDefinition) -> str:
@@ -36,6 +38,7 @@ def _guest_variables(job: Job) -> dict[str, Any]:
         "disk_size": disk_image.inspect(job.base.path)["virtual-size"],
         "secrets": job.secret_references,
         **ssh_variables(job, SSH_TIMEOUT[job.toolchain.accelerator]),
+        **({"ssh_timeout": RESTORED_TIMEOUT} if job.boot else {}),
         "serial_log": str(job.console),
         "accelerator": job.toolchain.accelerator,
         "machine_type": machine.type,

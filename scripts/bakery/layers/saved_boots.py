@@ -1,0 +1,156 @@
+"""Saved boots: each base is booted once on the machine of bakes, saved, and kept for the bakes to come."""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bakery.host import files
+from bakery.host.errors import BakeryError
+from bakery.host.events import Event, Reporter, report_step
+from bakery.machine import qemu, saved_boot
+from bakery.machine.saved_boot import Boot, SavedBoot
+from bakery.model import documents
+from bakery.model.documents import Strict
+
+FORMAT = "1"  # of a saved boot; raise it when code here or in machine/saved_boot.py changes what it is
+WAIT_SECONDS = 3600.0  # for another run that saves the same boot
+DOCUMENT = "boot.json"
+UNUSED_SECONDS = 7 * 86400.0  # after which a saved boot is removed
+KEPT = 5  # saved boots: each has 90 MB of its own, and keeps the file of its base from going
+RETRY_SECONDS = 86400.0  # after which a boot that could not be saved is tried again: the machine may have been busy
+# Its memory compressed, 90 MB, and its overlay, 60 MB: a guest may have written all of its memory.
+NEEDED_BYTES = (qemu.MACHINE.memory_mib << 20) + (1 << 30)
+
+
+@dataclass(frozen=True)
+class StartDisk:
+    """The disk that a bake starts from, a base or a layer: its name for people, its file, and the SHA-256 of that."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class CachedBoot(Strict):
+    """The document of a cache entry: the digests of its files, or the reason why this boot cannot be saved."""
+
+    created: str
+    base: str
+    qemu: str
+    digests: dict[str, str]
+    obstacle: str = ""
+
+
+def find_or_save(
+    base: StartDisk, boot: Boot, cache: Path, network: Sequence[str | Path], report: Reporter
+) -> SavedBoot | None:
+    """The saved boot of a base on this machine; None, with a note, if it cannot be saved.
+
+    `network` are the words before a command that give it the network of a bake.
+    """
+    key = _cache_key(base, boot)
+    entry = cache / "boots" / key
+    with files.exclusive(
+        entry.with_name(f"{key}.lock"),
+        f"another run is saving the boot of '{base.name}'",
+        WAIT_SECONDS,
+        lambda: report(Event("note", "bake", base.name, "waiting for another run that boots this base")),
+    ):
+        cached = _load_entry(entry, base, report) or _save_entry(entry, base, boot, network, report)
+    if cached.obstacle:
+        text = f"it boots in each bake, since its boot cannot be saved: {cached.obstacle}"
+        report(Event("note", "bake", base.name, text))
+        return None
+    os.utime(entry)
+    _remove_unused(entry.parent)
+    return SavedBoot(entry)
+
+
+def remove_boot(boot: SavedBoot) -> None:
+    """Remove a saved boot that cannot be restored."""
+    shutil.rmtree(boot.folder, ignore_errors=True)
+
+
+def _save_entry(
+    entry: Path, base: StartDisk, boot: Boot, network: Sequence[str | Path], report: Reporter
+) -> CachedBoot:
+    files.require_space(entry.parent, NEEDED_BYTES, f"the saved boot of {base.name}")
+    with files.scratch(entry.parent, "boot") as scratch:
+        saved = SavedBoot(scratch / "entry")
+        saved.folder.mkdir()
+        obstacle, digests = "", {}
+        try:
+            os.link(base.path, saved.base)
+            with report_step(report, "base", base.name, "boot it once, for all bakes on it"):
+                saved_boot.save_boot(boot, saved, network)
+            for path in (saved.disk, saved.memory, saved.machine):
+                digests[path.name] = files.sha256(path)
+                path.chmod(0o400)
+        except (BakeryError, OSError) as error:
+            detail = error.detail if isinstance(error, BakeryError) else ""
+            obstacle = (detail or str(error)).splitlines()[0]
+            shutil.rmtree(saved.folder)
+            saved.folder.mkdir()
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        cached = CachedBoot(created, base.name, qemu.version(), digests, obstacle)
+        documents.save(cached, saved.folder / DOCUMENT)
+        shutil.rmtree(entry, ignore_errors=True)  # one that `_load_entry` refused
+        saved.folder.rename(entry)
+    return cached
+
+
+def _load_entry(entry: Path, base: StartDisk, report: Reporter) -> CachedBoot | None:
+    """The document of an entry whose files are those that were saved, on this base; None if there is none."""
+    cached = documents.find_valid(CachedBoot, entry / DOCUMENT)
+    if cached is None:
+        return None
+    if cached.obstacle:
+        return None if _is_older(entry, RETRY_SECONDS) else cached
+    saved = SavedBoot(entry)
+    if not saved.base.exists() or not saved.base.samefile(base.path):
+        return None  # the base was made again, perhaps because its file was damaged
+    for file, digest in cached.digests.items():
+        path = entry / file
+        if not path.exists() or files.sha256(path) != digest:
+            report(Event("note", "bake", base.name, f"its saved boot is damaged ({file}), and is made again"))
+            return None
+    return cached
+
+
+def _remove_unused(folder: Path) -> None:
+    """Keep the saved boots that bakes started from last, none of them for longer than a week after that."""
+    entries = sorted(
+        (document.parent for document in folder.glob(f"*/{DOCUMENT}")), key=lambda entry: -_last_use(entry)
+    )
+    for number, entry in enumerate(entries):
+        if number >= KEPT or _is_older(entry, UNUSED_SECONDS):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _last_use(entry: Path) -> float:
+    return entry.stat().st_mtime
+
+
+def _is_older(entry: Path, seconds: float) -> bool:
+    return time.time() - _last_use(entry) > seconds
+
+
+def _cache_key(base: StartDisk, boot: Boot) -> str:
+    """The name of a cache entry: 16 hex digits over all that a saved guest depends on."""
+    machine = qemu.MACHINE
+    spec = {
+        "format": FORMAT,
+        "base": base.sha256,
+        "qemu": qemu.version(),
+        "machine": [machine.type, machine.cpu, machine.memory_mib, qemu.count_cpus(boot.accelerator), boot.accelerator],
+        "firmware": [files.sha256(path) for path in qemu.firmware()],
+        "programs": [files.sha256(path) for path in (boot.launcher, boot.wake)],
+    }
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
