@@ -169,7 +169,7 @@ def test_the_time_that_a_layer_saves_counts_that_of_the_layer_below(world: Packe
     [first] = stored(world)
     change(world, first, seconds=1000.0)
     run(f"layer(1, 'early'); {BAKE}")
-    assert max(layer.seconds for layer in stored(world)) > 1000
+    assert max(layer.seconds for layer in stored(world) if layer.last == "early") >= 1000
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Cloud(DictTarget):
         self.wanted = [Location(account, region) for account in (OWN, *accounts) for region in regions]
         return self
 
-    def publish(self, artifact: Any, disk: Any, report: Any) -> Publication:
+    def publish(self, artifact: Any, disk: Any, report: Any, earlier: Any = None) -> Publication:
         return self._publication(artifact, artifact.disk.sha256, self.key_alias)
 
     def distribute(self, publication: Publication, expected: Tags, report: Any) -> Publication:

@@ -404,7 +404,7 @@ def test_the_accounts_setting_may_be_somebody_elses(synth: Any, catalog: Catalog
 
 def _called() -> set[str]:
     """IAM actions of all AWS operations that the code of `clouds/aws` names."""
-    words = set(re.findall(r"""[."](\w+)["(]""", "\n".join(path.read_text() for path in PUBLISHING.glob("*.py"))))
+    words = set(re.findall(r"""[."](\w+)["(,]""", "\n".join(path.read_text() for path in PUBLISHING.glob("*.py"))))
     session = botocore.session.get_session()
     operations = {
         xform_name(operation): f"{service}:{operation}"
