@@ -142,6 +142,8 @@ def _playbook_variables(folder: Path) -> dict[str, object]:
         "software_lock": {},
         "software_packages": ["jq"],
         "software_roles": ["nginx"],
+        "software_start": {},
+        "software_layers": {"cuts": {}},
         "image_tests": [],
         "image_test_report": str(folder / "report.xml"),
         "archives_report": str(folder / "archives.json"),

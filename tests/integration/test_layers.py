@@ -156,6 +156,9 @@ def test_a_damaged_layer_is_named_and_the_bake_starts_before_it(bakery: Bakery) 
     assert read(artifact, "/etc/late", "/etc/roles") == {"/etc/late": "two\n", "/etc/roles": "early\nlate\n"}
 
 
+# Two bakes in an emulated guest take minutes. The tests above show the same with a chroot, and unit tests the copy of a
+# guest's disk.
+@pytest.mark.soak
 def test_a_guest_starts_from_the_layer_that_another_one_left(bakery: Bakery) -> None:
     """The layer is the disk of a running guest, copied between two roles."""
     bakery.bake("1.0.0", {"late_text": "one"}, mode="vm")

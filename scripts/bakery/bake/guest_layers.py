@@ -46,8 +46,8 @@ def _answer(job: Job, monitor: Path, ended: threading.Event) -> None:
             waiting.remove(key)
             try:
                 copy_disk(job, monitor, key)
-            except BakeryError as error:
-                job.progress(f"the layer cannot be kept: {error.message}")
+            except (BakeryError, OSError) as error:  # a role may have removed what the play wrote
+                job.progress(f"the layer cannot be kept: {error}")
             files.write_atomic(job.layer_requests / f"{key}{ANSWERED}", b"")
 
 
