@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,14 +60,22 @@ class Layers:
         self._keep_drafts(of_killed_run=True)
         start = self._choose(fresh)
         missing = next((cut.key for cut in self.cuts if cut.roles > start.roles), None)
-        with self.store.exclusive(missing, self.job.subject) if missing else nullcontext(False) as waited:
-            if waited:  # for a bake that made the missing layer
+        with ExitStack() as stack:
+            if missing and self._waits_for(missing, stack):
                 start = self._choose(fresh)
             files.write_atomic(self._began, str(start.layer.seconds if start.layer else 0).encode())
             try:
                 yield self._start_job(start)
             finally:
                 self._keep_drafts(of_killed_run=False)
+
+    def _waits_for(self, key: str, stack: ExitStack) -> bool:
+        """Lock a layer that this bake makes; whether another bake made it meanwhile."""
+        try:
+            return stack.enter_context(self.store.exclusive(key, self.job.subject))
+        except BakeryError as error:  # a folder that cannot be written, or another bake for hours
+            self._note(f"a layer may be made twice: {error.message}")
+            return False
 
     @property
     def _began(self) -> Path:
@@ -190,7 +198,7 @@ class _Archives:
 def plan_layers(job: Job, inputs: Mapping[str, str], secrets: Iterable[str]) -> Layers:
     """The layers of a bake whose inputs are known; `secrets` are values that must not be on one."""
     assert job.base
-    store = LayerStore(job.project.cache / "layers", job.report)
+    store = LayerStore(job.project.layers, job.report)
     return Layers(store, job, list_cuts(job.definition, inputs, job.base.sha256, job.project.resources), tuple(secrets))
 
 

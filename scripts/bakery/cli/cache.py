@@ -109,7 +109,7 @@ def verify(workspace: options.Workspace = options.WORKSPACE) -> None:
 
 
 def _open_store(workspace: options.Workspace) -> LayerStore:
-    return LayerStore(describe_project(workspace).cache / "layers", silent)
+    return LayerStore(describe_project(workspace).layers, silent)
 
 
 def _format_time(seconds: float) -> str:

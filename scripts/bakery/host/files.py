@@ -170,6 +170,30 @@ def _acquire_lock(lock: FileLock, timeout: float, on_wait: Callable[[], None]) -
         lock.acquire(timeout=timeout)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; on another file system, or where the file is somebody else's, copy it."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        shutil.copyfile(source, target)
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file, which may be to another file system; the caller gives it its final name afterwards."""
+    with explain_errors(target):
+        try:
+            source.rename(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            shutil.copy(source, target)
+            with target.open("rb") as stream:
+                os.fsync(stream.fileno())
+            source.unlink()
+
+
 def find_free_space(folder: Path) -> int:
     """The free bytes of the file system that has a folder, or would have it."""
     folders = (folder.absolute(), *folder.absolute().parents)

@@ -83,10 +83,11 @@ class LayerStore:
         """
         entry = self.folder / layer.key
         try:
-            os.link(entry / DISK, disk)
-            os.utime(entry)
+            files.link_or_copy(entry / DISK, disk)
         except FileNotFoundError:
             return False
+        with suppress(OSError):  # of another user
+            os.utime(entry)
         if files.sha256(disk) == layer.sha256:
             return True
         text = f"the layer {layer.key} is damaged, and was removed: its disk has another digest than when it was kept"
@@ -105,7 +106,7 @@ class LayerStore:
             folder = scratch / "entry"
             folder.mkdir()
             draft.chmod(0o444)
-            draft.rename(folder / DISK)
+            files.move(draft, folder / DISK)
             files.write_atomic(folder / ENVELOPE, envelope)
             documents.save(layer, folder / DOCUMENT)
             with suppress(FileNotFoundError):

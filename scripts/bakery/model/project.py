@@ -1,5 +1,6 @@
 """The paths of the user's project and of the workspace, which the bakery may write to."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,12 @@ class Project:
     def cache(self) -> Path:
         """The folder of files that can be made again: parsed definitions, downloads, bases."""
         return self.workspace / "cache"
+
+    @property
+    def layers(self) -> Path:
+        """The folder of layers: the workspace's own, or one that machines share, which BAKERY_LAYERS names."""
+        shared = os.environ.get("BAKERY_LAYERS")
+        return Path(shared).absolute() if shared else self.cache / "layers"
 
     @property
     def store(self) -> Path:

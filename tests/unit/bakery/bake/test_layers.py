@@ -1,6 +1,8 @@
 """A bake starts from the last layer that still holds, and keeps those that it made, even if it fails."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -284,3 +286,32 @@ def test_a_layer_with_a_secret_is_not_kept(world: PackerProject, monkeypatch: py
     assert searched == ["packages", "hunter2"]
     assert [layer.last for layer in stored(world)] == [""]
     assert texts(world)[-1] == "no layer is kept after the role early: a secret is on the disk"
+
+
+def test_machines_share_layers_by_a_folder(
+    world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The folder may be on another file system."""
+    monkeypatch.setenv("BAKERY_LAYERS", str(tmp_path / "shared"))
+
+    link = os.link
+
+    def refuse_disks(source: Path, target: Path) -> None:
+        if target.suffix == ".qcow2":
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", refuse_disks)
+    run(f"layer(1, 'early'); {BAKE}")
+    assert not (world.project.cache / "layers").exists()
+    assert len(LayerStore(tmp_path / "shared", world.events.append).list_layers()) == 1
+    assert run(BAKE)["software_start"] == {"roles": 1, "upgraded": False}
+
+
+def test_a_folder_that_cannot_be_used_costs_the_layers_alone(
+    world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BAKERY_LAYERS", str(tmp_path / "file"))
+    assert run(f"layer(1, 'early'); {BAKE}")["software_start"] == {}
+    assert any(text.startswith("a layer cannot be kept: ") for text in texts(world))

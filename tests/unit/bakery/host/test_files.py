@@ -361,3 +361,16 @@ def test_an_open_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: 
     with pytest.raises(UsageError, match="other users of this machine can read") as caught:
         files.make_private(tmp_path)
     assert "chmod o-rwx" in caught.value.hint
+
+
+def test_a_file_moves_to_another_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("bytes")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    files.move(source, target)
+    assert target.read_text() == "bytes"
+    assert not source.exists()
