@@ -12,6 +12,7 @@ import bakes
 import blocks
 import catalog_scale
 import contents
+import layers
 import lookup
 import patches
 import plan
@@ -32,6 +33,7 @@ PARTS = (
     "catalog",
     "release",
     "blocks",
+    "layers",
     "bakes",
 )
 
@@ -101,8 +103,28 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             yield from _releases(release.measure(folder))
         case "blocks":
             yield from _uploads(blocks.measure(folder))
+        case "layers":
+            yield from _layers(layers.measure(folder))
         case "bakes":
             yield from _bakes(bakes.measure(folder))
+
+
+def _layers(found: layers.Layered) -> Iterator[str]:
+    what = "chroot bake of packages and three roles with layers, over the same without: "
+
+    def text(seconds: float) -> str:
+        return f"{seconds / found.fresh:.2f} ({seconds:.1f} of {found.fresh:.1f} s)"
+
+    for change, seconds in (
+        ("nothing changed", found.nothing),
+        ("a comment of the definition changed", found.comment),
+    ):
+        yield _row(f"`bakery bake`, {change}", "< 1 s", f"{seconds:.2f} s", seconds < 1)
+    yield _row(f"{what}the last role changed", "≤ 4 s", text(found.last_role), found.last_role <= 4)
+    yield _row(f"{what}one variable changed", "≤ 4 s", text(found.variable), found.variable <= 4)
+    yield _note(f"{what}the first role changed", text(found.first_role))
+    resumed = found.resumed / found.fresh
+    yield _row(f"{what}after the last role failed", "≤ 0.4", text(found.resumed), resumed <= 0.4)
 
 
 def _validation(found: validate.Validation) -> Iterator[str]:
