@@ -1,6 +1,7 @@
 """The places in a bake where a layer may be kept, and the key of each: all that decides the disk up to there."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,15 @@ def list_cuts(
     return tuple(cuts)
 
 
+def find_last_equal(
+    definition: ImageDefinition, before: Mapping[str, str], after: Mapping[str, str], resources: Resources
+) -> Cut | None:
+    """The last place up to which two bakes of a definition do the same; None if they differ from the start."""
+    keys = {cut.key for cut in list_cuts(definition, before, before.get(names.PARENT, ""), resources)}
+    cuts = list_cuts(definition, after, after.get(names.PARENT, ""), resources)
+    return next((cut for cut in reversed(cuts) if cut.key in keys), None)
+
+
 def _is_independent(
     definition: ImageDefinition, before: Sequence[Path], after: Sequence[Sequence[Path]], text: RoleText
 ) -> bool:
@@ -93,8 +103,9 @@ def _compute_key(
         "format": FORMAT,
         "base": base,
         "image": definition.name if text.may_read("bakery_image") else "",
-        "packages": definition.software.packages,
-        "roles": [use.name for use in definition.software.roles[:count]],
+        "packages": inputs.get(names.PACKAGES, ""),
+        "count": count,
+        "roles": json.loads(inputs.get(names.ROLES, "[]"))[:count],
         "inputs": {name: value for name, value in inputs.items() if decides(name)},
     }
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]

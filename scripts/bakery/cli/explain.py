@@ -107,4 +107,8 @@ def _split_list(value: str) -> list[str] | None:
 def _describe_action(action: Kind, explanation: Explanation) -> str:
     version = explanation.next_version or explanation.before
     subject = f"{explanation.image} {version}".rstrip()
-    return f"a run {ACTIONS[action]} {subject}: {explanation.reason}"
+    text = f"a run {ACTIONS[action]} {subject}: {explanation.reason}"
+    if explanation.same_until:
+        step = "the packages" if explanation.same_until == "packages" else f"the role {explanation.same_until}"
+        text += f"\nnothing changed up to {step}: the bake starts from a layer there, if it holds"
+    return text

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from bakery.bake.layer_keys import find_last_equal
 from bakery.catalog import Catalog
 from bakery.engine.overview import find_previous, find_record
-from bakery.engine.plan import Kind
+from bakery.engine.plan import Action, Kind
 from bakery.engine.session import Session
 from bakery.host.errors import NotFoundError
 from bakery.model.documents import Strict
@@ -18,6 +19,8 @@ class Explanation(Strict):
 
     `after` is empty for the inputs of now, and then `action`, `reason` and `next_version` are the plan's. `before` is
     empty if there is no version to compare with. While an image waits for its parent, its inputs are not known.
+    `same_until` names the last step of a bake that the changes leave as it was, so that its layer stays: a role, or
+    "packages"; empty if all steps are made anew.
     """
 
     image: str
@@ -28,15 +31,35 @@ class Explanation(Strict):
     action: Kind | None = None
     reason: str = ""
     next_version: str = ""
+    same_until: str = ""
     schema: Literal["bakery/explanation/1"] = "bakery/explanation/1"
 
 
 def explain_plan(session: Session, name: str) -> Explanation:
     """The inputs of an image that changed since its newest version, and what a run would do with it."""
     action = next(action for action in session.plan([name]).actions if action.image == name)
+    same_until = _find_last_equal(session, action) if action.kind == "bake" and action.version else ""
     return Explanation(
-        name, action.arch, action.version, "", action.changes, action.kind, action.reason, action.next_version
+        name,
+        action.arch,
+        action.version,
+        "",
+        action.changes,
+        action.kind,
+        action.reason,
+        action.next_version,
+        same_until,
     )
+
+
+def _find_last_equal(session: Session, action: Action) -> str:
+    definition = session.definitions.images[action.image]
+    before = dict(action.inputs)
+    for change in action.changes:
+        before.pop(change.input, None)
+        before |= {change.input: change.before} if change.before else {}
+    cut = find_last_equal(definition, before, action.inputs, session.project.resources)
+    return cut.last or "packages" if cut else ""
 
 
 def explain_versions(catalog: Catalog, image: str, arch: str, selectors: list[str]) -> Explanation:

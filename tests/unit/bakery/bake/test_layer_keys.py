@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bakery.bake.layer_keys import Cut, list_cuts
+from bakery.bake.layer_keys import Cut, find_last_equal, list_cuts
 from bakery.engine.fingerprint import Fingerprints
 from bakery.model.definition import ImageDefinition
 from doubles.packer import PackerProject, define, make_world
@@ -34,9 +34,12 @@ def cuts(world: PackerProject, definition: ImageDefinition, base: str = BASE) ->
 
 
 def _list(world: PackerProject, definition: ImageDefinition, base: str = BASE) -> tuple[Cut, ...]:
+    return list_cuts(definition, _read_inputs(world, definition), base, world.project.resources)
+
+
+def _read_inputs(world: PackerProject, definition: ImageDefinition) -> Mapping[str, str]:
     fingerprints = Fingerprints(world.project, {"packer": "1.16.0", "ansible-core": "2.19"}, {})
-    inputs = fingerprints.inputs(definition, world.project.definitions / "web.yaml", "c" * 64)
-    return list_cuts(definition, inputs, base, world.project.resources)
+    return fingerprints.inputs(definition, world.project.definitions / "web.yaml", "c" * 64)
 
 
 def test_there_is_a_place_after_the_packages_and_after_each_role(world: PackerProject) -> None:
@@ -128,6 +131,21 @@ def test_the_name_of_the_image_counts_if_a_role_reads_it(world: PackerProject) -
     world.role("early", {"tasks/main.yml": "- debug: {msg: '{{ bakery_image }}'}\n"})
     before, after = cuts(world, of("early")), cuts(world, of("early", name="shop"))
     assert [last for last in before if before[last] == after[last]] == [""]
+
+
+@pytest.mark.parametrize(
+    ("changes", "last"),
+    [
+        ({}, "late"),
+        ({"variables": {"late": {"late_port": 1}}}, "early"),
+        ({"variables": {"early": {"early_port": 1}}}, ""),
+        ({"mode": "vm"}, None),
+    ],
+)
+def test_two_bakes_are_equal_up_to_a_place(world: PackerProject, changes: dict[str, Any], last: str | None) -> None:
+    before, after = (_read_inputs(world, of("early", "late", **more)) for more in ({}, changes))
+    cut = find_last_equal(of("early", "late"), before, after, world.project.resources)
+    assert (cut.last if cut else None) == last
 
 
 # The early role and the late one, where a bake that starts after the early one would miss something.

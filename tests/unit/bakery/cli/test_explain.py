@@ -99,3 +99,12 @@ def test_what_cannot_be_explained(bakery: CliRunner, arguments: tuple[str, ...],
     bakery.line()
     answer = bakery("explain", *arguments)
     assert (answer.code, answer.out, answer.err) == (code, "", f"error: {message}\n")
+
+
+def test_the_steps_that_stay_as_they_were_are_named(bakery: CliRunner) -> None:
+    bakery.edit("web", "software:\n", "software:\n  packages: [curl]\n")
+    bakery.line()
+    bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
+    last = bakery("explain", "web").out.splitlines()[-1]
+    assert last == "nothing changed up to the packages: the bake starts from a layer there, if it holds"
+    assert read_json(bakery, "web").same_until == "packages"
