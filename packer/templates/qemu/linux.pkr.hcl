@@ -17,7 +17,9 @@ build {
     # Goes to an IDE drive, which machine type pc has and Debian's cloud kernel knows; of q35 it sees no CD at all.
     cd_label = "cidata"
     cd_content = {
-      "meta-data" = yamlencode({ instance-id = "${var.image}-${var.version}" })
+      # Another one in each bake, also of one version: cloud-init installs keys once for an instance, and a layer has those
+      # of the bake that made it.
+      "meta-data" = yamlencode({ instance-id = substr(sha256(file("${var.ssh_private_key}.pub")), 0, 32) })
       "user-data" = templatefile("${path.root}/linux/user-data.pkrtpl", {
         user       = "root"
         public_key = trimspace(file("${var.ssh_private_key}.pub"))

@@ -5,6 +5,7 @@ machines and refuses a saved boot of another one; `_options` has the options of 
 """
 
 import base64
+import hashlib
 import json
 import shlex
 import shutil
@@ -95,7 +96,8 @@ def seed_files(public_key: str, host_key: ssh.HostKey) -> dict[str, str]:
         "cloud_final_modules": [],
     }
     return {
-        "meta-data": json.dumps({"instance-id": "saved-boot"}),
+        # Another one for each: a layer may have been made by a guest that went on from a saved boot.
+        "meta-data": json.dumps({"instance-id": hashlib.sha256(public_key.encode()).hexdigest()[:32]}),
         "user-data": "#cloud-config\n" + json.dumps(user_data),
         # Of the size that they have in the seed of a bake: the guest keeps the size of the medium in mind.
         "authorized_keys": public_key,
