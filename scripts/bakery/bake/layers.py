@@ -97,7 +97,7 @@ class Layers:
         if start.layer is None:
             return replace(self.job, cuts=later)
         after = f"after the role {start.layer.last}" if start.layer.last else "with updates and packages"
-        self.job.progress(f"start from the layer {after}, which saves {start.layer.seconds:.0f} s")
+        self._note(f"start from the layer {after}, which saves {start.layer.seconds:.0f} s")
         return replace(
             self.job, cuts=later, start=Start(self._disk, start.layer.sha256, start.roles, start.layer.upgraded)
         )
