@@ -30,13 +30,13 @@ def answered(job: Job, monitor: Path) -> Iterator[None]:
     job.layer_requests.mkdir(mode=0o777)
     job.layer_requests.chmod(0o777)  # the umask may not allow it, and Ansible may be another user
     ended = threading.Event()
-    desk = threading.Thread(target=_answer, args=(job, monitor, ended), name="layers")
-    desk.start()
+    answering = threading.Thread(target=_answer, args=(job, monitor, ended), name="layers")
+    answering.start()
     try:
         yield
     finally:
         ended.set()
-        desk.join()
+        answering.join()
 
 
 def _answer(job: Job, monitor: Path, ended: threading.Event) -> None:

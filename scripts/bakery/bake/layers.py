@@ -96,8 +96,8 @@ class Layers:
         later = {cut.roles: cut.key for cut in self.cuts if cut.roles > start.roles}
         if start.layer is None:
             return replace(self.job, cuts=later)
-        after = f"after the role {start.layer.last}" if start.layer.last else "with updates and packages"
-        self._note(f"start from the layer {after}, which saves {start.layer.seconds:.0f} s")
+        end = _name_end(start.layer.last)
+        self._note(f"start from the layer {end}, which saves {start.layer.seconds:.0f} s")
         return replace(
             self.job, cuts=later, start=Start(self._disk, start.layer.sha256, start.roles, start.layer.upgraded)
         )
@@ -135,7 +135,7 @@ class Layers:
         """Move the layer of a place from the bake's drafts to the store."""
         try:
             if self.secrets and self._has_secret(draft):
-                self._note(f"no layer is kept after the role {cut.last}: a secret is on the disk")
+                self._note(f"no layer is kept {_name_end(cut.last)}: a secret is on the disk")
                 return
             description = documents.load(Description, draft.with_suffix(".json"))
             layer = Layer(
@@ -200,6 +200,11 @@ def plan_layers(job: Job, inputs: Mapping[str, str], secrets: Iterable[str]) -> 
     assert job.base
     store = LayerStore(job.project.layers, job.report)
     return Layers(store, job, list_cuts(job.definition, inputs, job.base.sha256, job.project.resources), tuple(secrets))
+
+
+def _name_end(last: str) -> str:
+    """The end of a layer in messages, by its last role."""
+    return f"after the role {last}" if last else "with updates and packages"
 
 
 def _describe(layer: Layer) -> Statement:

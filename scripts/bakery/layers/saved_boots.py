@@ -1,4 +1,4 @@
-"""Saved boots: each base is booted once on the machine of bakes, saved, and kept for the bakes to come."""
+"""Saved boots: each base or layer is booted once on the machine of bakes, saved, and kept for the bakes to come."""
 
 import hashlib
 import json
@@ -22,9 +22,9 @@ FORMAT = "1"  # of a saved boot; raise it when code here or in machine/saved_boo
 WAIT_SECONDS = 3600.0  # for another run that saves the same boot
 DOCUMENT = "boot.json"
 UNUSED_SECONDS = 7 * 86400.0  # after which a saved boot is removed
-KEPT = 5  # saved boots: each has 90 MB of its own, and keeps the file of its base from going
+KEPT = 5  # saved boots: each has 100 MB of its own, and keeps the file that it booted from going
 RETRY_SECONDS = 86400.0  # after which a boot that could not be saved is tried again: the machine may have been busy
-# Its memory compressed, 90 MB, and its overlay, 60 MB: a guest may have written all of its memory.
+# A saved guest has 90 MB of compressed memory and an overlay of 10 MB, but one may have written all of its memory.
 NEEDED_BYTES = (qemu.MACHINE.memory_mib << 20) + (1 << 30)
 
 
@@ -51,7 +51,7 @@ class CachedBoot(Strict):
 def find_or_save(
     base: StartDisk, boot: Boot, cache: Path, network: Sequence[str | Path], report: Reporter
 ) -> SavedBoot | None:
-    """The saved boot of a base on this machine; None, with a note, if it cannot be saved.
+    """The saved boot of a base or layer on this machine; None, with a note, if it cannot be saved.
 
     `network` are the words before a command that give it the network of a bake.
     """
@@ -65,7 +65,7 @@ def find_or_save(
     ):
         cached = _load_entry(entry, base, report) or _save_entry(entry, base, boot, network, report)
     if cached.obstacle:
-        text = f"it boots in each bake, since its boot cannot be saved: {cached.obstacle}"
+        text = f"each bake boots it, since its boot cannot be saved: {cached.obstacle}"
         report(Event("note", "bake", base.name, text))
         return None
     os.utime(entry)

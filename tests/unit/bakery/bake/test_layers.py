@@ -268,7 +268,16 @@ def test_a_damaged_layer_is_made_again(world: PackerProject, run: Run) -> None:
     assert stored(world)[0].sha256 == layer.sha256
 
 
-def test_a_layer_with_a_secret_is_not_kept(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("contents", "kept", "end"),
+    [
+        (["packages", "hunter2"], "", "after the role early"),
+        (["hunter2", "role"], "early", "with updates and packages"),
+    ],
+)
+def test_a_layer_with_a_secret_is_not_kept(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch, contents: list[str], kept: str, end: str
+) -> None:
     """No role in it mentions one, but an unsealed disk is searched nevertheless."""
     searched: list[str] = []
 
@@ -279,13 +288,13 @@ def test_a_layer_with_a_secret_is_not_kept(world: PackerProject, monkeypatch: py
     monkeypatch.setattr(secret_search, "search", search)
     plan = layers.plan_layers(world.job(image()), INPUTS, ["hunter2-and-more"])
     with plan.started(fresh=True) as job:
-        for roles, content in ((0, "packages"), (1, "hunter2")):
+        for roles, content in enumerate(contents):
             draft = job.drafts / f"{job.cuts[roles]}.qcow2"
             draft.write_text(content)
             draft.with_suffix(".json").write_text('{"archives": [], "upgraded": false}')
-    assert searched == ["packages", "hunter2"]
-    assert [layer.last for layer in stored(world)] == [""]
-    assert texts(world)[-1] == "no layer is kept after the role early: a secret is on the disk"
+    assert searched == contents
+    assert [layer.last for layer in stored(world)] == [kept]
+    assert f"no layer is kept {end}: a secret is on the disk" in texts(world)
 
 
 def test_machines_share_layers_by_a_folder(

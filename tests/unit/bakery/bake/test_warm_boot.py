@@ -97,7 +97,7 @@ def test_a_guest_that_cannot_go_on_boots(world: PackerProject, boot: SavedBoot, 
     artifact = run(world)
     assert Path(artifact.disk.path).read_bytes() == b"baked"
     assert world.record()["variables"]["base_disk"] == str(world.base.path)
-    assert notes(world) == [f"it boots now: the saved boot failed: {reason}"]
+    assert notes(world) == [f"the guest boots, since its saved boot failed: {reason}"]
     assert not boot.folder.exists(), "the next bake makes another"
     assert not list(world.folder.glob("bakery-*"))
 
@@ -117,7 +117,7 @@ def test_a_disk_without_room_for_it(world: PackerProject, boot: SavedBoot, monke
     monkeypatch.setattr(saved_boots, "find_or_save", refuse)
     run(world)
     assert "QEMU_BOOT" not in world.record()["env"]
-    assert notes(world)[0].startswith("it boots without a saved boot: not enough disk space")
+    assert notes(world)[0].startswith("the guest boots without a saved boot: not enough disk space")
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_a_base_that_cannot_be_saved_is_tried_again_after_a_day(world: World) ->
     world.error = BakeryError("python3 failed", detail="no python3 there\nmore")
     assert world.find() is None and world.find() is None
     assert world.saves == 1
-    text = "it boots in each bake, since its boot cannot be saved: no python3 there"
+    text = "each bake boots it, since its boot cannot be saved: no python3 there"
     assert world.notes() == [text, text]
     (entry,) = world.entries()
     assert [path.name for path in (world.folder / "boots" / entry).iterdir()] == ["boot.json"]
