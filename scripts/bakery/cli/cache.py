@@ -71,13 +71,17 @@ def list_layers(workspace: options.Workspace = options.WORKSPACE, json: options.
 @app.command()
 def gc(
     size: Annotated[
-        str, typer.Option("--size", metavar="SIZE", help="Keep this much, such as 5GiB.", show_default=False)
+        str,
+        typer.Option(
+            "--size", metavar="SIZE", help="Keep this much of what was used last, such as 5GiB.", show_default=False
+        ),
     ] = "0",
     workspace: options.Workspace = options.WORKSPACE,
 ) -> None:
-    """Remove layers, those that were not used for longest first; all without --size.
+    """Remove all layers; with --size, those that were not used for longest.
 
-    Bakes do so themselves above 20 GiB. Without its layer, a bake starts from its base.
+    Bakes remove some by themselves when all together have more than 20 GiB. Without a layer, a bake starts from an
+    earlier one or from its base.
 
     Example: bakery cache gc --size 5GiB
     """

@@ -67,7 +67,7 @@ Jobs = Annotated[
         "-j",
         min=1,
         envvar="BAKERY_JOBS",
-        show_default="one for two cores and 3 GiB",
+        show_default="one for each two cores and 3 GiB of free memory",
         help="Images to work on in parallel.",
     ),
 ]
@@ -118,5 +118,5 @@ CATALOG = ""  # the workspace's own
 ARCH = DEFAULT_ARCH
 ALL = TargetName("all")
 MAX_AGE = int(updates.MAX_AGE / timedelta(hours=1))
-# A bake keeps two cores busy, and a guest has 2 GiB. More emulated guests than pairs of cores reach no end sooner.
+# A bake keeps two cores busy, and a guest has 2 GiB. With more emulated guests than pairs of cores, none ends sooner.
 JOBS = parallel.count_jobs(cores=2, memory=3 << 30)

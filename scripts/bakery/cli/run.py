@@ -35,8 +35,8 @@ def run(
 
     Asks before it takes a version back from a region or account that its definition does not name any more.
 
-    With --rebuild, each named image gets a new version, baked from its base as it is now. Images that are built on it
-    follow in a later run, if its content changed.
+    With --rebuild, each named image gets a new version, baked from its base as it is now and from no layer. Images that
+    are built on it follow in a later run, if its content changed.
 
     The environment variable BAKERY_NOTIFY names the recipients of notices about new versions and failures: topics,
     and webhooks by their paths in Vault.
