@@ -22,6 +22,8 @@ DECIDING = (
     "layers",
     "machine/disk_image.py",
     "machine/qemu.py",
+    "machine/qmp.py",
+    "machine/saved_boot.py",
     "clouds/job.py",
     "clouds/manifest.py",
     "model/naming.py",

@@ -198,7 +198,7 @@ class _Archives:
 def plan_layers(job: Job, inputs: Mapping[str, str], secrets: Iterable[str]) -> Layers:
     """The layers of a bake whose inputs are known; `secrets` are values that must not be on one."""
     assert job.base
-    store = LayerStore(job.project.layers, job.report)
+    store = LayerStore(job.project.layers, job.report, shared=job.project.layers != job.project.own_layers)
     return Layers(store, job, list_cuts(job.definition, inputs, job.base.sha256, job.project.resources), tuple(secrets))
 
 

@@ -132,7 +132,7 @@ def _plan_versions(
     verb_session: Session, names: list[str], to: RetiredState, reason: str, states: Texts
 ) -> list[Outcome[Retirement]]:
     """The step of each named version; the versions that the catalog does not have come first."""
-    look_ups = run_parallel(names, lambda name: find_record(verb_session.catalog, name, options.ARCH), options.JOBS)
+    look_ups = run_parallel(names, lambda name: find_record(verb_session.catalog, name, options.ARCH), 1)
     records = [look_up.result for look_up in look_ups if look_up.result]
     unknown = [Outcome[Retirement](look_up.name, None, look_up.error) for look_up in look_ups if look_up.error]
     return [*unknown, *plan_versions(verb_session, records, to, reason, states)]

@@ -4,6 +4,7 @@ A layer is one file without a backing file. None depends on another, so any may 
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -50,11 +51,12 @@ class Layer(Strict):
 
 
 class LayerStore:
-    """The layers in a folder."""
+    """The layers in a folder. In a `shared` one, others may write to a disk after its digest was compared."""
 
-    def __init__(self, folder: Path, report: Reporter) -> None:
+    def __init__(self, folder: Path, report: Reporter, *, shared: bool = False) -> None:
         self.folder = folder
         self._report = report
+        self._fetch = shutil.copyfile if shared else files.link_or_copy
 
     def list_layers(self) -> list[tuple[Layer, float]]:
         """Each layer with the time of its last use, in seconds since the epoch, the last used one first."""
@@ -77,13 +79,13 @@ class LayerStore:
             return b""
 
     def take(self, layer: Layer, disk: Path) -> bool:
-        """Give a layer's disk a second name, which stays if the layer is removed; False if it is gone or damaged.
+        """Bring a layer's disk to a path, where it stays if the layer is removed; False if it is gone or damaged.
 
         A damaged layer is removed.
         """
         entry = self.folder / layer.key
         try:
-            files.link_or_copy(entry / DISK, disk)
+            self._fetch(entry / DISK, disk)
         except FileNotFoundError:
             return False
         with suppress(OSError):  # of another user

@@ -54,7 +54,11 @@ class Project:
     def layers(self) -> Path:
         """The folder of layers: the workspace's own, or one that machines share, which BAKERY_LAYERS names."""
         shared = os.environ.get("BAKERY_LAYERS")
-        return Path(shared).absolute() if shared else self.cache / "layers"
+        return Path(shared).absolute() if shared else self.own_layers
+
+    @property
+    def own_layers(self) -> Path:
+        return self.cache / "layers"
 
     @property
     def store(self) -> Path:

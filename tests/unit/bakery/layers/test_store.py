@@ -52,6 +52,16 @@ def test_a_kept_layer_is_found_and_taken(store: LayerStore, tmp_path: Path) -> N
     assert not (tmp_path / "draft.qcow2").exists()
 
 
+def test_others_cannot_change_a_disk_that_was_taken_from_a_shared_folder(tmp_path: Path, events: list[Event]) -> None:
+    store = LayerStore(tmp_path / "layers", events.append, shared=True)
+    layer = keep(store, tmp_path)
+    assert store.take(layer, tmp_path / "disk")
+    disk = tmp_path / "layers" / layer.key / "disk.qcow2"
+    disk.chmod(0o644)
+    disk.write_bytes(b"other")
+    assert (tmp_path / "disk").read_bytes() == b"bytes"
+
+
 def test_a_disk_that_was_taken_survives_its_layer(store: LayerStore, tmp_path: Path) -> None:
     layer = keep(store, tmp_path)
     store.take(layer, tmp_path / "disk")
