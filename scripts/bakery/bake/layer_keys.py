@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.bake.bake_files import role_dependencies
-from bakery.bake.role_effects import BY_ENVIRONMENT, RoleText, read_effects, read_text
+from bakery.bake.bake_files import role_dependencies, takes_templates
+from bakery.bake.role_documents import read_dependencies
+from bakery.bake.role_effects import BY_ENVIRONMENT, Effects, RoleText, read_effects, read_text
 from bakery.model import inputs as names
 from bakery.model.definition import ImageDefinition
-from bakery.model.inputs import canonical_json
+from bakery.model.inputs import canonical_json, exact_json
 from bakery.model.resources import Resources
 
 FORMAT = "1"  # of a layer; raise it when the same key stands for another disk
@@ -39,12 +40,18 @@ def list_cuts(
         return ()
     uses = definition.software.roles
     folders = [[resources.role(name) for name in _with_dependencies(use.name, resources)] for use in uses]
+    templates = {
+        name: exact_json(value)
+        for use in uses
+        if takes_templates(resources.role(use.name))
+        for name, value in use.vars.items()
+    }
     cuts = []
     for count in range(len(uses) + 1):
         before = list(dict.fromkeys(role for roles in folders[:count] for role in roles))
-        text = read_text(before)
-        if not _is_independent(definition, before, folders[count:], text):
-            break
+        text = read_text(before).with_values(templates)
+        if not _is_independent(definition, before, folders[count:], text, templates):
+            continue
         if count or definition.updates != "none" or definition.software.packages:
             key = _compute_key(definition, inputs, base, before, count, text)
             cuts.append(Cut(count, uses[count - 1].name if count else "", key))
@@ -61,13 +68,31 @@ def find_last_equal(
 
 
 def _is_independent(
-    definition: ImageDefinition, before: Sequence[Path], after: Sequence[Sequence[Path]], text: RoleText
+    definition: ImageDefinition,
+    before: Sequence[Path],
+    after: Sequence[Sequence[Path]],
+    text: RoleText,
+    templates: Mapping[str, str],
 ) -> bool:
     """Whether the roles before a place leave nothing but the disk, and see nothing that is no input of theirs."""
-    if text.differs_by_bake or _may_read_secrets(definition, text):
+    if text.differs_by_bake or text.hides_archives or _may_read_secrets(definition, text):
+        return False
+    if any("{{" in role.name for role in before):  # nobody knows which role it uses
         return False
     effects = read_effects(before)
-    return not any(read_text(roles).can_miss(effects, read_effects(roles)) for roles in after)
+    return not any(_can_miss(roles, before, text, effects, templates) for roles in after)
+
+
+def _can_miss(
+    roles: Sequence[Path], before: Sequence[Path], text: RoleText, effects: Effects, templates: Mapping[str, str]
+) -> bool:
+    """Whether a role, the first of `roles`, and those that it uses may need more of those before it than the disk."""
+    # Ansible runs a dependency once in a play, so it does not run after a role that ran it.
+    ran = {role.name for role in before}
+    if any(name in ran for role in roles for name in read_dependencies(role)):
+        return True
+    own = read_text(roles).with_values(templates)
+    return own.shares_volatile(text) or own.can_miss(effects, read_effects(roles))
 
 
 def _may_read_secrets(definition: ImageDefinition, text: RoleText) -> bool:
@@ -90,10 +115,12 @@ def _compute_key(
     def decides(name: str) -> bool:
         kind, _, rest = name.partition(":")
         if kind == "role":
-            return rest.partition("/")[0] in roles
+            role = rest.partition("/")[0]
+            return role in roles or text.names_file_of(role)
         if kind == "var":
             role, _, variable = rest.partition(".")
-            return role in used or text.may_read(variable)
+            # Ansible itself reads those of its own.
+            return role in used or text.may_read(variable) or variable.startswith("ansible_")
         if kind == "template":
             return rest.partition("/")[0] == definition.template_folder("qemu")
         # Another builder's base. Secrets are not there yet, and tags only in a template of the user's own.

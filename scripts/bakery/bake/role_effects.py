@@ -5,7 +5,7 @@ no later one can miss the rest. In doubt there is none: the next bake takes long
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,25 +16,52 @@ from bakery.host import yamlfile
 
 WORD = re.compile(r"\w+")
 # Modules that change hosts or facts for the rest of the play, in ways that the text of a task does not show.
-UNSEEN = re.compile(r"(?:^|\.)(?:\w+_facts|setup|add_host|group_by|async_status)$")
+UNSEEN = re.compile(
+    r"(?:^|\.)(?:\w+_facts|setup|getent|add_host|group_by|async_status|fetch|action|local_action)$"
+)
+# A role's own modules and plugins: later roles may use them, and a module may set facts.
+PLUGINS = re.compile(r"library|module_utils|\w+_plugins")
 # Variables that every role sees but that are no input of those before it: they differ between bakes with one layer.
-OF_THE_BAKE = re.compile(r"\b(?:bakery_version|software_(?:roles|packages)|ansible_play\w*|role_names|groups)\b")
+OF_THE_BAKE = re.compile(
+    r"\b(?:bakery_version|software_(?:role\w*|packages|start|layers)|ansible_(?:play(?!book_python)\w*|host)|\w*role_names|groups"
+    r"|seal_keep_passwords)\b"
+)
+# Without the signed lists of apt, nobody can ask whether an archive has changed.
+APT_LISTS = re.compile(r"\bapt/lists\b")
+# Facts that the steps of a bake can change. A play gathers them once, before its first step or on the layer.
+CHANGING_FACTS = re.compile(
+    r"\bansible_facts\b(?!(?:\.|\[ *[\"'])(?:os_family|distribution|distribution_(?:release|major_version)|architecture"
+    r"|pkg_mgr|service_mgr)\b)"
+    r"|\bansible_(?:local|lsb|distribution_(?:minor_)?version|kernel\w*|machine_id|hostname|nodename|fqdn|domain|dns"
+    r"|python(?!_interpreter)\w*|user_\w+|ssh_host_key\w*|selinux\w*|apparmor|fips|system_cap\w*)\b"
+)
+# Folders that are no part of the disk: they are empty after a restart, and in each chroot.
+VOLATILE = re.compile(r"(?<![\w.])(?:/var)?/(?:tmp|run|dev/shm)/[\w.-]+")
+# Ways of a task to a file that Ansible would only copy, and to one of another role.
+FILES = re.compile(r"files/|\.\./|role_path|localhost|local_action|\bpipe\b")
+PUBLIC = re.compile(r"\bimport_role\b|\bpublic\b")  # the variables of such a role stay for the rest of the play
 # Ways to a variable whose name the text does not show.
 BY_NAME = re.compile(
-    r"\b(?:hostvars|varnames)\b|\bvars *\[|\bvars\.(?:get|items|keys|values)\b|[\"'](?:[\w.]+\.)?vars[\"']"
+    r"\b(?:hostvars|varnames)\b|\bvars *[\[|]|\bin +vars\b|\bvars\.(?:get|items|keys|values)\b"
+    r"|[\"'](?:[\w.]+\.)?vars[\"']"
 )
 # Ways to an environment variable whose name the text does not show.
 BY_ENVIRONMENT = re.compile(
-    r"\b(?:environ|printenv|getenv)\b|\bansible_env\b|/proc/|\benv\b(?! *['\"]? *, *['\"]\w+['\"])"
+    r"\b(?:environ|printenv|getenv)\b|\bansible_env\b|/proc/|\benv\b(?! *['\"]? *, *['\"]\w+['\"] *[,)])"
 )
 
 
 @dataclass(frozen=True)
 class Effects:
-    """The names of variables and handlers that later roles may use. `unseen` says that there may be others."""
+    """The names of variables and handlers that later roles may use. `unseen` says that there may be others.
+
+    `topics` are those that handlers listen to, `notices` are the handlers and topics that tasks notify.
+    """
 
     variables: frozenset[str] = frozenset()
     handlers: frozenset[str] = frozenset()
+    topics: frozenset[str] = frozenset()
+    notices: frozenset[str] = frozenset()
     unseen: bool = False
 
 
@@ -54,55 +81,99 @@ class RoleText:
         """Whether a role may do something else in the bake of another version or of a longer list of roles."""
         return bool(OF_THE_BAKE.search(self.text) or BY_NAME.search(self.text))
 
+    @property
+    def hides_archives(self) -> bool:
+        """Whether a role may remove what says which packages its archives had."""
+        return bool(APT_LISTS.search(self.text))
+
+    def names_file_of(self, role: str) -> bool:
+        """Whether a role may read a file in the folder of another one."""
+        return f"{role}/" in self.text
+
+    def shares_volatile(self, before: "RoleText") -> bool:
+        """Whether a role may read what roles before it left in memory: a fact of the machine, or a file."""
+        return bool(
+            CHANGING_FACTS.search(self.text)
+            or set(VOLATILE.findall(self.text)) & set(VOLATILE.findall(before.text))
+        )
+
+    def with_values(self, templates: Mapping[str, str]) -> "RoleText":
+        """This text with those of the variables in it whose values are templates, by name; these may name others."""
+        text, rest = self, dict(templates)
+        while values := [rest.pop(name) for name in list(rest) if text.may_read(name)]:
+            text = make_text("\n".join([text.text, *values]))
+        return text
+
     def can_miss(self, effects: Effects, own: Effects) -> bool:
         """Whether a role may need what roles before it left, beyond the `own` names that it sets itself."""
         variables = effects.variables & self.words
-        handlers = (handler for handler in effects.handlers - own.handlers if handler in self.text)
+        # A role's own handler replaces one of the same name, but all that listen to a topic run.
+        handlers = effects.topics | (effects.handlers - own.handlers)
+        computed = any("{{" in notice for notice in own.notices)
         return (
             effects.unseen
             or bool(variables - own.variables)
             or any(self._asks_for(name) for name in variables)
-            or any(handlers)
+            or any(computed or handler in self.text for handler in handlers)
         )
 
     def _asks_for(self, variable: str) -> bool:
-        """Whether a role asks if a variable is there."""
-        return bool(
-            re.search(rf"\b{variable} +is +(?:not +)?(?:un)?defined\b|\b{variable} *\| *d(?:efault)?\b", self.text)
-        )
+        """Whether a role asks if a variable, or a part of it, is there."""
+        return bool(re.search(rf"\b{variable}\b.*(?:\bdefined\b|\| *d(?:efault)?\b)", self.text))
 
 
-def read_text(roles: Iterable[Path]) -> RoleText:
-    """The text of some roles. Ansible copies files/ as it is."""
-    paths = (path for role in roles for path in list_files(role) if role / "files" not in path.parents)
-    text = "\n".join(path.read_text(errors="replace") for path in paths if path.is_file())
+def make_text(text: str) -> RoleText:
     return RoleText(text, frozenset(WORD.findall(text)))
 
 
-def read_effects(roles: Iterable[Path]) -> Effects:
+def read_text(roles: Iterable[Path]) -> RoleText:
+    """The text of some roles. Ansible copies files/ as it is, unless a task reads it in another way."""
+    texts = []
+    for role in roles:
+        paths = [path for path in list_files(role) if path.is_file()]
+        text = _join_texts(path for path in paths if role / "files" not in path.parents)
+        texts.append(_join_texts(paths) if FILES.search(text) else text)
+    return make_text("\n".join(texts))
+
+
+def _join_texts(paths: Iterable[Path]) -> str:
+    return "\n".join(path.read_text(errors="replace") for path in paths)
+
+
+def read_effects(roles: Sequence[Path]) -> Effects:
     """The effects of some roles together."""
+    entries = []
     variables: set[str] = set()
-    handlers: set[str] = set()
     unseen = False
+    public = bool(PUBLIC.search(read_text(roles).text))
     for role in roles:
         for path in list_files(role):
             folder = path.relative_to(role).parts[0]
-            if not path.match("*.y*ml") or folder not in ("tasks", "handlers", "vars"):
+            unseen = unseen or bool(PLUGINS.fullmatch(folder))
+            if path.suffix not in (".yml", ".yaml", ".json") or folder in ("files", "templates", "meta"):
                 continue
             node = yamlfile.compose_nodes(path)
-            if folder == "vars":  # include_vars sets them for the rest of the play
-                variables |= set(_keys(node))
-                continue
-            for key, value in _list_entries(node):
-                if key == "register":
-                    variables |= set(_texts(value))
-                elif key.rpartition(".")[2] == "set_fact":
-                    variables |= set(_keys(value))
-                elif folder == "handlers" and key in ("name", "listen"):
-                    handlers |= set(_texts(value))
-                unseen = unseen or bool(UNSEEN.search(key))
-    unseen = unseen or any(not WORD.fullmatch(name) for name in variables)  # a name made by a template
-    return Effects(frozenset(variables), frozenset(handlers), unseen)
+            if isinstance(node, MappingNode) and (folder != "defaults" or public):
+                variables |= set(_keys(node))  # include_vars sets them for the rest of the play
+            elif folder != "defaults":
+                entries += [(folder, *entry) for entry in _list_entries(node)]
+    names: dict[str, set[str]] = {"name": set(), "listen": set(), "notify": set()}
+    for folder, key, value in entries:
+        module = key.rpartition(".")[2]
+        if key == "register":
+            variables |= set(_texts(value))
+        elif module == "set_fact":
+            variables |= set(_keys(value))
+        elif module == "include_vars":
+            variables |= set(_list_names(value))
+        elif key == "notify" or (folder == "handlers" and key in ("name", "listen")):
+            names[key] |= set(_texts(value))
+        unseen = unseen or bool(UNSEEN.search(key))
+    # A name that a template makes, or one that decides how the tasks of later roles run.
+    unseen = unseen or any(not WORD.fullmatch(name) or name.startswith("ansible_") for name in variables)
+    unseen = unseen or any("{{" in name for name in names["name"] | names["listen"])
+    handlers, topics, notices = (frozenset(names[key]) for key in ("name", "listen", "notify"))
+    return Effects(frozenset(variables), handlers, topics, notices, unseen)
 
 
 def _list_entries(node: Node | None) -> Iterator[tuple[str, Node]]:
@@ -122,6 +193,14 @@ def _keys(node: Node | None) -> Iterator[str]:
         yield from (str(key.value) for key, _ in node.value if key.value != "cacheable")
     elif isinstance(node, ScalarNode):
         yield from (word.partition("=")[0] for word in str(node.value).split() if "=" in word)
+
+
+def _list_names(node: Node) -> Iterator[str]:
+    """The variable that holds all that include_vars reads, if its arguments name one."""
+    if isinstance(node, MappingNode):
+        yield from (str(value.value) for key, value in node.value if key.value == "name")
+    elif isinstance(node, ScalarNode):
+        yield from (word.removeprefix("name=") for word in str(node.value).split() if word.startswith("name="))
 
 
 def _texts(node: Node) -> Iterator[str]:

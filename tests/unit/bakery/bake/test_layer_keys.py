@@ -210,3 +210,144 @@ def test_no_layer_has_the_work_of_a_role_that_may_read_a_secret(world: PackerPro
 def test_another_variable_of_the_environment_is_no_secret(world: PackerProject) -> None:
     world.role("late", {"tasks/main.yml": "- debug: {msg: \"{{ lookup('env', 'HOME') }}\"}\n"})
     assert list(cuts(world, of("early", "late", secrets=SECRETS))) == ["", "early", "late"]
+
+
+TASKS, HANDLERS = "tasks/main.yml", "handlers/main.yml"
+TEMPLATES = "modes: [vm, chroot]\ntemplates: true\n"
+
+# More files of the early role and of the late one, where a bake that starts after the early one would miss something.
+UNSHOWN = {
+    "a result that the late role sets too, later": (
+        {TASKS: "- command: id\n  register: who\n"},
+        {TASKS: "- debug: {msg: \"{{ who.rc | default('no') }}\"}\n- command: id\n  register: who\n"},
+    ),
+    "a fact of the old form of a task": ({TASKS: "- action: set_fact who=me\n"}, {}),
+    "the facts of getent": ({TASKS: "- getent: {database: passwd}\n"}, {}),
+    "a file on the controller": ({TASKS: "- fetch: {src: /etc/fstab, dest: /srv/}\n"}, {}),
+    "a setting of Ansible": ({TASKS: "- set_fact: {ansible_remote_tmp: /var/tmp}\n"}, {}),
+    "a module of its own": ({"library/mine.py": ""}, {}),
+    "a filter of its own": ({"filter_plugins/mine.py": ""}, {}),
+    "variables in one": (
+        {TASKS: "- include_vars: {file: x.yml, name: cfg}\n", "vars/x.yml": "port: 1\n"},
+        {TASKS: "- debug: {msg: '{{ cfg }}'}\n"},
+    ),
+    "variables in one, in the short form": (
+        {TASKS: "- include_vars: file=x.yml name=cfg\n", "vars/x.yml": "port: 1\n"},
+        {TASKS: "- debug: {msg: '{{ cfg }}'}\n"},
+    ),
+    "variables in JSON": ({"vars/x.json": '{"port": 1}'}, {TASKS: "- debug: {msg: '{{ port }}'}\n"}),
+    "variables in a folder of its own": ({"config/x.yml": "port: 1\n"}, {TASKS: "- debug: {msg: '{{ port }}'}\n"}),
+    "tasks in a folder of its own": (
+        {"steps/x.yml": "- set_fact: {who: me}\n"},
+        {TASKS: "- debug: {msg: '{{ who }}'}\n"},
+    ),
+    "the defaults of an imported role": (
+        {TASKS: "- import_role: {name: helper}\n"},
+        {TASKS: "- debug: {msg: '{{ helper_port }}'}\n"},
+    ),
+    "the defaults of a public role": (
+        {TASKS: "- include_role: {name: helper, public: true}\n"},
+        {TASKS: "- debug: {msg: '{{ helper_port }}'}\n"},
+    ),
+    "a role whose name is made": ({TASKS: "- include_role: {name: '{{ early_helper }}'}\n"}, {}),
+    "a dependency that ran": (
+        {TASKS: "- include_role: {name: helper}\n"},
+        {"meta/main.yml": "dependencies: [helper]\n"},
+    ),
+    "a topic that both listen to": (
+        {HANDLERS: "- name: Restart the first\n  listen: web\n  command: 'true'\n"},
+        {
+            TASKS: "- command: 'true'\n  notify: web\n",
+            HANDLERS: "- name: Restart the second\n  listen: web\n  command: 'true'\n",
+        },
+    ),
+    "a handler whose name is made": ({HANDLERS: "- name: Restart {{ service }}\n  command: 'true'\n"}, {}),
+    "a handler that is notified by a name that is made": (
+        {HANDLERS: "- name: Restart web\n  command: 'true'\n"},
+        {TASKS: "- command: 'true'\n  notify: Restart {{ service }}\n"},
+    ),
+    "a file in memory": (
+        {TASKS: "- command: touch /run/marker\n"},
+        {TASKS: "- command: cat /run/marker\n"},
+    ),
+    "a fact that changes": ({}, {TASKS: "- debug: {msg: '{{ ansible_facts.lsb }}'}\n"}),
+    "a fact that changes, by its old name": ({}, {TASKS: "- debug: {msg: '{{ ansible_distribution_version }}'}\n"}),
+    "facts by a computed name": ({}, {TASKS: "- debug: {msg: '{{ ansible_facts[name] }}'}\n"}),
+    "all variables": ({TASKS: "- debug: {msg: '{{ vars | list }}'}\n"}, {}),
+    "the names of roles": ({TASKS: "- debug: {msg: '{{ ansible_role_names }}'}\n"}, {}),
+    "what the seal keeps": ({TASKS: "- debug: {msg: '{{ seal_keep_passwords }}'}\n"}, {}),
+    "the lists of apt": ({TASKS: "- shell: rm -rf /var/lib/apt/lists/*\n"}, {}),
+    "a variable with a template": (
+        {TASKS: "- command: id\n  register: who\n"},
+        {"meta/bakery.yml": TEMPLATES, TASKS: "- debug: {msg: '{{ late_text }}'}\n"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNSHOWN)
+def test_no_layer_is_kept_where_more_than_the_disk_is_left_out_of_sight(world: PackerProject, case: str) -> None:
+    world.role("helper", {"defaults/main.yml": "helper_port: 1\n"})
+    for name, files in zip(("early", "late"), UNSHOWN[case], strict=True):
+        world.role(name, files)
+    late = {"late_text": "{{ who.stdout }}"}
+    assert "early" not in cuts(world, of("early", "late", variables={"late": late}))
+
+
+def test_a_fact_that_stays_is_no_obstacle(world: PackerProject) -> None:
+    text = "{{ ansible_facts.os_family }} {{ ansible_facts['distribution_release'] }} {{ ansible_python_interpreter }}"
+    world.role("late", {TASKS: f'- debug: {{msg: "{text}"}}\n'})
+    assert list(cuts(world, of("early", "late"))) == ["", "early", "late"]
+
+
+def test_there_is_a_place_behind_the_role_that_would_miss_something(world: PackerProject) -> None:
+    world.role("late", {TASKS: "- debug: {msg: '{{ ansible_facts.lsb }}'}\n"})
+    assert list(cuts(world, of("early", "late"))) == ["late"]
+
+
+def test_a_variable_that_only_a_template_in_a_variable_names_counts(world: PackerProject) -> None:
+    world.role("early", {"meta/bakery.yml": TEMPLATES, TASKS: "- debug: {msg: '{{ early_text }}'}\n"})
+
+    def keys(port: int) -> dict[str, str]:
+        variables = {"early": {"early_text": "{{ late_port }}"}, "late": {"late_port": port}}
+        return cuts(world, of("early", "late", variables=variables))
+
+    before, after = keys(1), keys(2)
+    assert [last for last in before if before[last] == after[last]] == [""]
+
+
+def test_a_setting_of_ansible_in_a_late_role_counts_for_all(world: PackerProject) -> None:
+    before, after = (
+        cuts(world, of("early", "late", variables={"late": {"ansible_shell_executable": shell}}))
+        for shell in ("/bin/sh", "/bin/bash")
+    )
+    assert not set(before.values()) & set(after.values())
+
+
+def test_a_file_of_a_late_role_counts_if_an_early_one_reads_it(world: PackerProject) -> None:
+    world.role("early", {TASKS: "- copy: {src: '{{ role_path }}/../late/files/x', dest: /etc/x}\n"})
+    before = cuts(world, of("early", "late"))
+    world.role("late", {"files/x": "new"})
+    after = cuts(world, of("early", "late"))
+    assert [last for last in before if before[last] == after[last]] == [""]
+
+
+def test_a_template_among_the_files_counts_as_text(world: PackerProject) -> None:
+    world.role("early", {TASKS: "- template: {src: ../files/x, dest: /etc/x}\n", "files/x": "{{ late_port }}"})
+    before, after = (cuts(world, of("early", "late", variables={"late": {"late_port": port}})) for port in (1, 2))
+    assert [last for last in before if before[last] == after[last]] == [""]
+
+
+def test_a_name_of_the_environment_in_parts_may_be_a_secret(world: PackerProject) -> None:
+    world.role("late", {TASKS: "- debug: {msg: \"{{ lookup('env', 'PASS' ~ 'WORD') }}\"}\n"})
+    assert list(cuts(world, of("early", "late", secrets=SECRETS))) == ["", "early"]
+
+
+def test_a_script_on_the_controller_may_read_a_secret(world: PackerProject) -> None:
+    script = {TASKS: "- script: go.sh\n  delegate_to: localhost\n", "files/go.sh": "echo $PASSWORD\n"}
+    world.role("late", script)
+    assert list(cuts(world, of("early", "late", secrets=SECRETS))) == ["", "early"]
+
+
+def test_the_python_of_the_controller_is_the_same_in_each_bake(world: PackerProject) -> None:
+    world.role("early", {TASKS: "- command: '{{ ansible_playbook_python }} -V'\n  delegate_to: localhost\n"})
+    assert list(cuts(world, of("early", "late"))) == ["", "early", "late"]
