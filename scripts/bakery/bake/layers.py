@@ -19,7 +19,7 @@ from bakery.layers.releases import fetch_digest
 from bakery.layers.store import Layer, LayerStore, SignedList
 from bakery.machine import disk_image, secret_search
 from bakery.model import documents
-from bakery.model.documents import Strict
+from bakery.model.documents import Strict, Time
 from bakery.signing import Duty, open_keyring
 from bakery.signing.documents import make_statement
 from bakery.signing.statement import Statement
@@ -36,6 +36,18 @@ class Description(Strict):
 
     archives: tuple[str, ...]
     upgraded: bool
+
+
+@dataclass(frozen=True)
+class Beginning(Strict):
+    """The document of a bake's beginning: when the oldest work on its disk began, and the seconds that it took.
+
+    `secrets` says that the bake had some.
+    """
+
+    created: Time
+    seconds: float
+    secrets: bool
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,7 @@ class Layers:
         with ExitStack() as stack:
             if missing and self._waits_for(missing, stack):
                 start = self._choose(fresh)
-            files.write_atomic(self._began, str(start.layer.seconds if start.layer else 0).encode())
+            documents.save(self._describe_beginning(start.layer), self._began)
             try:
                 yield self._start_job(start)
             finally:
@@ -79,17 +91,24 @@ class Layers:
 
     @property
     def _began(self) -> Path:
-        """A file of the time when the bake began; in it are the seconds of the layer that it started from."""
+        """The document of the beginning of the bake, which is as old as the bake."""
         return self.job.drafts / "began"
+
+    def _describe_beginning(self, layer: Layer | None) -> Beginning:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        created, seconds = (layer.created, layer.seconds) if layer else (now, 0.0)
+        return Beginning(created, seconds, bool(self.secrets))
 
     def _keep_drafts(self, *, of_killed_run: bool) -> None:
         """Move the layers that a bake made to the store. With secrets, nobody knows those of a killed run."""
-        if self._began.exists() and not (of_killed_run and self.secrets):
+        beginning = documents.find_valid(Beginning, self._began)
+        if beginning and not (of_killed_run and (self.secrets or beginning.secrets)):
+            began = self._began.stat().st_mtime
             for cut in self.cuts:
                 draft = self.job.drafts / f"{cut.key}.qcow2"
                 if draft.exists():
-                    worked = draft.stat().st_mtime - self._began.stat().st_mtime
-                    self._keep(cut, draft, worked + float(self._began.read_text()))
+                    worked = max(0.0, draft.stat().st_mtime - began)
+                    self._keep(cut, draft, replace(beginning, seconds=beginning.seconds + worked))
         shutil.rmtree(self.job.drafts, ignore_errors=True)
 
     def _start_job(self, start: "_Place") -> Job:
@@ -117,7 +136,8 @@ class Layers:
 
     def _holds(self, layer: Layer, archives: "_Archives") -> bool:
         """Whether a bake from nothing would make a layer again: it is not old, and no archive has changed."""
-        if time.time() - datetime.fromisoformat(layer.created).timestamp() > OLDEST_SECONDS:
+        age = time.time() - datetime.fromisoformat(layer.created).timestamp()
+        if not 0 <= age <= OLDEST_SECONDS:  # one of the future comes from a wrong clock
             return False
         return self._is_signed(layer) and archives.are_as_before(layer.archives)
 
@@ -131,27 +151,34 @@ class Layers:
             return False
         return signed == _describe(layer)
 
-    def _keep(self, cut: Cut, draft: Path, seconds: float) -> None:
-        """Move the layer of a place from the bake's drafts to the store."""
+    def _keep(self, cut: Cut, draft: Path, beginning: Beginning) -> None:
+        """Move the layer of a place from the bake's drafts to the store; a note if a disk refuses it."""
         try:
-            if self.secrets and self._has_secret(draft):
-                self._note(f"no layer is kept {_name_end(cut.last)}: a secret is on the disk")
-                return
-            description = documents.load(Description, draft.with_suffix(".json"))
-            layer = Layer(
-                key=cut.key,
-                image=self.job.definition.name,
-                last=cut.last,
-                upgraded=description.upgraded,
-                archives=tuple(SignedList(*line.split()) for line in description.archives),
-                seconds=round(seconds, 1),
-                size=files.find_used_space(draft),
-                sha256=files.sha256(draft),
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-            )
-            self.store.keep(layer, draft, open_keyring(self.job.project).sign(_describe(layer), DUTY))
+            with files.explain_refusals(self.store.folder):
+                self._keep_draft(cut, draft, beginning)
         except BakeryError as error:
             self._note(f"a layer cannot be kept: {error.message}")
+
+    def _keep_draft(self, cut: Cut, draft: Path, beginning: Beginning) -> None:
+        if self.secrets and self._has_secret(draft):
+            self._note(f"no layer is kept {_name_end(cut.last)}: a secret is on the disk")
+            return
+        description = documents.load(Description, draft.with_suffix(".json"))
+        if not description.archives:  # nobody could ask whether its packages are still the newest
+            self.job.progress("no layer is kept, since apt names no archive")
+            return
+        layer = Layer(
+            key=cut.key,
+            image=self.job.definition.name,
+            last=cut.last,
+            upgraded=description.upgraded,
+            archives=tuple(SignedList(*line.split()) for line in description.archives),
+            seconds=round(beginning.seconds, 1),
+            size=files.find_used_space(draft),
+            sha256=files.sha256(draft),
+            created=beginning.created,
+        )
+        self.store.keep(layer, draft, open_keyring(self.job.project).sign(_describe(layer), DUTY))
 
     def _has_secret(self, draft: Path) -> bool:
         with disk_image.as_raw(draft) as raw:

@@ -16,9 +16,7 @@ from bakery.host import yamlfile
 
 WORD = re.compile(r"\w+")
 # Modules that change hosts or facts for the rest of the play, in ways that the text of a task does not show.
-UNSEEN = re.compile(
-    r"(?:^|\.)(?:\w+_facts|setup|getent|add_host|group_by|async_status|fetch|action|local_action)$"
-)
+UNSEEN = re.compile(r"(?:^|\.)(?:\w+_facts|setup|getent|add_host|group_by|async_status|fetch|action|local_action)$")
 # A role's own modules and plugins: later roles may use them, and a module may set facts.
 PLUGINS = re.compile(r"library|module_utils|\w+_plugins")
 # Variables that every role sees but that are no input of those before it: they differ between bakes with one layer.
@@ -93,8 +91,7 @@ class RoleText:
     def shares_volatile(self, before: "RoleText") -> bool:
         """Whether a role may read what roles before it left in memory: a fact of the machine, or a file."""
         return bool(
-            CHANGING_FACTS.search(self.text)
-            or set(VOLATILE.findall(self.text)) & set(VOLATILE.findall(before.text))
+            CHANGING_FACTS.search(self.text) or set(VOLATILE.findall(self.text)) & set(VOLATILE.findall(before.text))
         )
 
     def with_values(self, templates: Mapping[str, str]) -> "RoleText":

@@ -19,7 +19,7 @@ from bakery.reports import render_table
 
 app = typer.Typer(help="List, remove and check the layers that bakes start from.", no_args_is_help=True)
 
-SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>[KMGT]i?)?B?")
+SIZE = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,15})?) ?(?P<unit>[KMGT]i?)?B?")
 PREFIXES = " KMGT"
 
 

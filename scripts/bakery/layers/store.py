@@ -36,6 +36,7 @@ class Layer(Strict):
     It was made in the bake of `image`, and has the work up to `last`, the last role in it; empty if there is only the
     base with updates and packages. `seconds` is the time that this work took, `size` the bytes of the disk file, whose
     digest is `sha256`. `upgraded` says that the base had updates, and `archives` are the lists that decided which.
+    `created` is the time when the oldest work in it began.
     """
 
     key: str
@@ -62,20 +63,21 @@ class LayerStore:
         """Each layer with the time of its last use, in seconds since the epoch, the last used one first."""
         entries = []
         for document in self.folder.glob(f"*/{DOCUMENT}"):
-            layer = documents.find_valid(Layer, document)
+            layer = self.find(document.parent.name)
             if layer:
                 entries.append((layer, document.parent.stat().st_mtime))
         return sorted(entries, key=lambda entry: -entry[1])
 
     def find(self, key: str) -> Layer | None:
-        """The document of a layer, whose disk may be damaged; None without one."""
-        return documents.find_valid(Layer, self.folder / key / DOCUMENT)
+        """The document of a layer, whose disk may be damaged; None without one, or with that of another layer."""
+        layer = documents.find_valid(Layer, self.folder / key / DOCUMENT)
+        return layer if layer and layer.key == key else None
 
     def envelope(self, layer: Layer) -> bytes:
         """The signature of a layer's document; empty if it is gone."""
         try:
             return (self.folder / layer.key / ENVELOPE).read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return b""
 
     def take(self, layer: Layer, disk: Path) -> bool:

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -132,16 +133,22 @@ def test_a_failed_bake_keeps_the_layers_that_it_made(world: PackerProject, run: 
     assert run(BAKE)["software_start"] == {"roles": 1, "upgraded": False}
 
 
-def leave_drafts(world: PackerProject, definition: ImageDefinition) -> None:
+def describe(draft: Path, *archives: str) -> None:
+    """Write what Ansible says of a draft."""
+    lines = archives or (f"{ARCHIVE} {'a' * 64}",)
+    draft.with_suffix(".json").write_text(json.dumps({"archives": list(filter(None, lines)), "upgraded": False}))
+
+
+def leave_drafts(world: PackerProject, definition: ImageDefinition, secrets: Iterable[str] = ()) -> None:
     """Leave what a bake had when it was killed: a layer, and a part of the next one."""
-    first = layers.plan_layers(world.job(definition), INPUTS, ())
+    first = layers.plan_layers(world.job(definition), INPUTS, secrets)
     with pytest.raises(ZeroDivisionError), first.started(fresh=False) as job:
         draft = job.drafts / f"{job.cuts[1]}.qcow2"
         shutil.copytree(job.drafts, world.folder / "drafts")
         raise ZeroDivisionError
     shutil.copytree(world.folder / "drafts", job.drafts)
     draft.write_text("early")
-    draft.with_suffix(".json").write_text('{"archives": [], "upgraded": false}')
+    describe(draft)
     draft.with_name(f"{job.cuts[2]}.part").write_text("half")
 
 
@@ -157,6 +164,59 @@ def test_the_layers_of_a_killed_bake_with_secrets_are_removed(world: PackerProje
     leave_drafts(world, image())
     with layers.plan_layers(world.job(image()), INPUTS, ["hunter2"]).started(fresh=False) as job:
         assert job.start is None
+
+
+def test_the_layers_of_a_killed_bake_with_secrets_are_removed_by_one_without(world: PackerProject) -> None:
+    leave_drafts(world, image(), ["hunter2-and-more"])
+    with layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job:
+        assert job.start is None
+
+
+def test_a_layer_without_archives_is_not_kept(world: PackerProject) -> None:
+    """A role removed the lists of apt, or apt does not read its sources."""
+    with layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job:
+        draft = job.drafts / f"{job.cuts[1]}.qcow2"
+        draft.write_text("early")
+        describe(draft, "")
+    assert stored(world) == []
+
+
+def test_a_layer_is_as_old_as_the_one_that_its_bake_started_from(world: PackerProject, run: Run) -> None:
+    """Otherwise the work of a role would never be done again while later ones change."""
+    run(f"layer(1, 'early'); {BAKE}", port=1)
+    [first] = stored(world)
+    earlier = (datetime.now(UTC) - timedelta(days=6)).isoformat(timespec="seconds")
+    change(world, first, created=earlier)
+    run(f"layer(2, 'late'); {BAKE}", port=2)
+    assert {layer.created for layer in stored(world)} == {earlier}
+
+
+def test_a_layer_of_the_future_does_not_hold(world: PackerProject, run: Run) -> None:
+    run(f"layer(1, 'early'); {BAKE}")
+    [layer] = stored(world)
+    change(world, layer, created="2999-01-01T00:00:00+00:00")
+    assert run(BAKE)["software_start"] == {}
+
+
+def test_a_document_in_the_place_of_another_layer_is_not_used(world: PackerProject, run: Run) -> None:
+    """Both are signed, so whoever writes to the cache could exchange the disks of two images."""
+    run(f"layer(1, 'early'); layer(2, 'all'); {BAKE}")
+    folders = {layer.last: world.project.cache / "layers" / layer.key for layer in stored(world)}
+    shutil.rmtree(folders["late"])
+    shutil.copytree(folders["early"], folders["late"])
+    assert run(BAKE)["software_start"]["roles"] == 1
+
+
+def test_a_full_disk_does_not_fail_the_bake(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(layers.files, "find_used_space", refuse)
+    with layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job:
+        draft = job.drafts / f"{job.cuts[1]}.qcow2"
+        draft.write_text("early")
+        describe(draft)
+    assert texts(world) == ["a layer cannot be kept: cannot be read or written: No space left on device"]
 
 
 def test_a_fresh_bake_starts_from_the_base(world: PackerProject, run: Run) -> None:
@@ -206,7 +266,7 @@ def test_the_archives_of_a_lock_are_not_asked(
     with plan.started(fresh=False) as first:
         draft = first.drafts / f"{first.cuts[1]}.qcow2"
         draft.write_text("early")
-        draft.with_suffix(".json").write_text(json.dumps({"archives": [f"{ARCHIVE} {'a' * 64}"], "upgraded": False}))
+        describe(draft)
     with plan.started(fresh=False) as second:
         assert second.start
         assert second.start.roles == 1
@@ -291,7 +351,7 @@ def test_a_layer_with_a_secret_is_not_kept(
         for roles, content in enumerate(contents):
             draft = job.drafts / f"{job.cuts[roles]}.qcow2"
             draft.write_text(content)
-            draft.with_suffix(".json").write_text('{"archives": [], "upgraded": false}')
+            describe(draft)
     assert searched == contents
     assert [layer.last for layer in stored(world)] == [kept]
     assert f"no layer is kept {end}: a secret is on the disk" in texts(world)

@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from bakery.cli import app
 from bakery.host import files
+from bakery.host.errors import UsageError
 from bakery.host.events import silent
 from bakery.layers.store import Layer, LayerStore
 
@@ -63,9 +64,10 @@ def test_gc_removes_all(store: LayerStore) -> None:
     assert store.list_layers() == []
 
 
-def test_gc_refuses_what_is_no_size(store: LayerStore) -> None:
-    answer = call("gc", "--size", "much")
-    assert answer.exit_code != 0
+@pytest.mark.parametrize("size", ["much", "-1", "1e3", "20gib", "", "KB", "9" * 400, "inf"])
+def test_gc_refuses_what_is_no_size(store: LayerStore, size: str) -> None:
+    answer = call("gc", "--size", size)
+    assert isinstance(answer.exception, UsageError)
     assert len(store.list_layers()) == 2
 
 

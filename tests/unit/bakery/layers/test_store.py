@@ -10,6 +10,7 @@ import pytest
 from bakery.host import files
 from bakery.host.events import Event
 from bakery.layers.store import Layer, LayerStore, SignedList
+from bakery.model import documents
 
 LAYER = Layer(
     key="a" * 32,
@@ -155,3 +156,20 @@ def test_a_second_bake_waits_for_the_layer_that_the_first_makes(
     thread.join(20)
     assert seen == [layer]
     assert [event.text for event in events] == ["waiting for another bake that makes the same layer"]
+
+
+def test_a_document_removes_no_folder_but_its_own(store: LayerStore, tmp_path: Path) -> None:
+    """Its key is a path, and nobody has verified it yet."""
+    layer = keep(store, tmp_path)
+    (tmp_path / "artifacts").mkdir()
+    documents.save(replace(layer, key="../artifacts"), store.folder / layer.key / "layer.json")
+    assert store.collect(0) == []
+    assert (tmp_path / "artifacts").exists()
+
+
+def test_a_folder_in_place_of_the_signature_is_none(store: LayerStore, tmp_path: Path) -> None:
+    layer = keep(store, tmp_path)
+    envelope = store.folder / layer.key / "layer.dsse.json"
+    envelope.unlink()
+    envelope.mkdir()
+    assert store.envelope(layer) == b""
