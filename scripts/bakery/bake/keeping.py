@@ -4,7 +4,7 @@ import shutil
 
 from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError
-from bakery.machine import ssh
+from bakery.machine import disk_image, ssh
 from bakery.machine.guest import write_start
 
 FOLDER = ".kept"  # among the drafts of an image, all of which its next bake removes
@@ -23,7 +23,11 @@ def keep_disk(job: Job) -> str:
     folder = job.scratch.parent / FOLDER
     try:
         folder.mkdir(mode=0o700)
-        disk = made.rename(folder / made.name)
+        disk = folder / made.name
+        if job.start and made.suffix == ".qcow2":  # an overlay on the bake's copy of the layer, which is removed
+            disk_image.to_qcow2(made, disk, compress=False)
+        else:
+            made.rename(disk)
         if job.definition.windows:  # no login without a password that nobody knows
             return f"the disk is kept: {disk}; the next bake of {job.definition.name} removes it"
         guest = write_start(

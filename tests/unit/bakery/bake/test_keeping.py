@@ -4,6 +4,7 @@ import os
 import shlex
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from bakery.bake import bake
 from bakery.bake.keeping import keep_disk
 from bakery.bake.request import BakeContext, BakeRequest
+from bakery.clouds.job import Start
 from bakery.host.errors import BakeryError
 from bakery.machine import qemu
 from bakery.model.definition import ImageDefinition
@@ -41,6 +43,24 @@ def fail(world: PackerProject, definition: ImageDefinition | None = None, *, kee
 
 def kept_folder(world: PackerProject) -> Path:
     return world.project.workspace / "artifacts" / ".web" / ".kept"
+
+
+def test_a_disk_on_a_layer_is_kept_with_the_content_of_the_layer(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layer's file ends with the bake."""
+    monkeypatch.setenv("PATH", os.environ["PATH"].partition(":")[2])  # the real qemu-img
+    job = world.job(define())
+    layer = job.scratch / "layer.qcow2"
+    job.output.mkdir(parents=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", layer, "1M"], check=True)
+    subprocess.run(["qemu-io", "-c", "write -P 7 0 64k", layer], check=True, capture_output=True)
+    overlay = ["-f", "qcow2", "-F", "qcow2", "-b", layer, job.output / "disk.qcow2"]
+    subprocess.run(["qemu-img", "create", "-q", *overlay], check=True)
+    keep_disk(replace(job, start=Start(layer, "a" * 64, 1, False)))
+    layer.unlink()
+    disk = job.scratch.parent / ".kept" / "disk.qcow2"
+    subprocess.run(["qemu-io", "-r", "-c", "read -P 7 0 64k", disk], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(("mode", "name", "form"), [("vm", "disk.qcow2", "qcow2"), ("chroot", "disk.raw", "raw")])
