@@ -55,7 +55,7 @@ def test_a_disk_on_a_layer_is_kept_with_the_content_of_the_layer(
     job.output.mkdir(parents=True)
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", layer, "1M"], check=True)
     subprocess.run(["qemu-io", "-c", "write -P 7 0 64k", layer], check=True, capture_output=True)
-    overlay = ["-f", "qcow2", "-F", "qcow2", "-b", layer, job.output / "disk.qcow2"]
+    overlay = ["-f", "qcow2", "-F", "qcow2", "-b", str(layer), str(job.output / "disk.qcow2")]
     subprocess.run(["qemu-img", "create", "-q", *overlay], check=True)
     keep_disk(replace(job, start=Start(layer, "a" * 64, 1, False)))
     layer.unlink()

@@ -211,7 +211,7 @@ def test_a_full_disk_does_not_fail_the_bake(world: PackerProject, monkeypatch: p
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(layers.files, "find_used_space", refuse)
+    monkeypatch.setattr("bakery.host.files.find_used_space", refuse)
     with layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job:
         draft = job.drafts / f"{job.cuts[1]}.qcow2"
         draft.write_text("early")
