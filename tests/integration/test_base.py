@@ -105,13 +105,18 @@ def test_it_is_found_again_without_any_tool(system: str, base: BaseDisk, monkeyp
     assert prepare_base(system) == base
 
 
-def test_a_digest_of_the_content_is_one_for_all_formats(base: BaseDisk, raw: Path, tmp_path: Path) -> None:
-    small = tmp_path / "small.qcow2"
-    disk_image.to_qcow2(base.path, small, compress=True)
-    disk = describe_image(small)[0]
+def test_a_digest_of_the_content_is_one_for_all_formats(base: BaseDisk, raw: Path) -> None:
+    disk = describe_image(base.path)[0]
     assert disk.raw_sha256 == disk_image.digest(raw)
     assert disk.virtual_size == raw.stat().st_size
+
+
+def test_a_compressed_disk_is_not_read_in_place(base: BaseDisk, tmp_path: Path) -> None:
+    small = tmp_path / "small.qcow2"
+    disk_image.to_qcow2(base.path, small, compress=True)
     assert small.stat().st_size < base.path.stat().st_size / 2
+    with pytest.raises(BakeryError, match="does not have all bytes of its disk as they are"):
+        describe_image(small)
 
 
 def test_emulation_proves_itself_as_kvm_has_to() -> None:

@@ -290,7 +290,9 @@ def leave_verified_disk(project: Project) -> None:
     folder.mkdir(parents=True)
     (folder / "disk.raw").write_bytes(random.Random(1).randbytes(1 << 20))  # noqa: S311 - noise, the same in each run
     process.run(["qemu-img", "convert", "-O", "qcow2", folder / "disk.raw", folder / "disk.qcow2"])
-    disk, created = describe_image(folder / "disk.qcow2")[0], "2026-01-01T00:00:00+00:00"
+    disk, blocks = describe_image(folder / "disk.qcow2")
+    (folder / "blocks.txt").write_bytes(blocks.dump())
+    created = "2026-01-01T00:00:00+00:00"
     # fmt: off
     artifact = Artifact(
         image="web", arch="x86_64", version=version, os="debian-12", mode="vm", input_key="0123abcd", inputs={},
