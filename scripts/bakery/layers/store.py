@@ -120,7 +120,13 @@ class LayerStore:
         self.collect(LIMIT)
 
     def collect(self, limit: int) -> list[Layer]:
-        """Remove the layers that were not used for longest until the others have `limit` bytes; those removed."""
+        """Remove the layers that were not used for longest until the others have `limit` bytes; those removed.
+
+        Folders whose document cannot be read are removed as well: no bake can start from them.
+        """
+        for entry in self.folder.glob("[!.]*/"):
+            if self.find(entry.name) is None:
+                self.remove(entry.name)
         removed, total = [], 0
         for layer, _ in self.list_layers():
             total += layer.size

@@ -173,3 +173,10 @@ def test_a_folder_in_place_of_the_signature_is_none(store: LayerStore, tmp_path:
     envelope.unlink()
     envelope.mkdir()
     assert store.envelope(layer) == b""
+
+
+def test_a_layer_without_a_document_gives_its_space_back(store: LayerStore, tmp_path: Path) -> None:
+    damaged, whole = keep(store, tmp_path, "a"), keep(store, tmp_path, "b")
+    (store.folder / damaged.key / "layer.json").write_text("")
+    store.collect(1 << 20)
+    assert [path.name for path in store.folder.iterdir()] == [whole.key]
