@@ -20,6 +20,7 @@ from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.host.redaction import redact_files
 from bakery.host.waiting import wait_until
+from bakery.machine.loops import free_loops
 
 # A task that hangs must not hold the image's lock indefinitely; the slowest known bakes take an hour.
 TIMEOUT_SECONDS = 4 * 3600.0
@@ -116,6 +117,7 @@ def release(scratch: Path) -> None:
     for record in scratch.glob("*.pid"):
         with suppress(OSError, ValueError):
             _kill_process(int(record.read_text()), scratch)
+    free_loops(scratch)
     link = scratch / "tmp"
     if link.is_symlink() and link.readlink().name.startswith(TEMPORARY):
         shutil.rmtree(link.readlink(), ignore_errors=True)
