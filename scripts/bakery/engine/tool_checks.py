@@ -223,6 +223,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "sfdisk": _path_probe("sfdisk"),
         "dumpe2fs": _path_probe("dumpe2fs"),
         "xorriso": _path_probe("xorriso"),
+        "zstd": _path_probe("zstd"),
         "syft": _version_probe("syft", "--version"),
         "git": _find_git,
         "network": _probe_network,
