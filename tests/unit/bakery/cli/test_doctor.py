@@ -25,7 +25,7 @@ PYTHON = 'case "$2" in *ansible*) echo 2.19.14;; *boto3*) echo 1.44.5;; *) echo 
 def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     """Everything that the doctor looks for."""
     found = Programs(tmp_path / "bin", bakery.monkeypatch)
-    for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs", "dumpe2fs", "mdir", "fakeroot", "guestfish"):
+    for name in ("mcopy", "sfdisk", "xorriso", "zstd", "ssh", "debugfs", "dumpe2fs", "mdir", "fakeroot", "guestfish"):
         found.shell(name)
     tools = ("syft", "grype", "apt-get", "dnf", "rpm", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform")
     for name in tools:
