@@ -9,16 +9,14 @@ from pathlib import Path
 from unittest import mock
 
 from ideal_cloud import IdealCloud
-from release import ENVIRONMENT
+from release import ENVIRONMENT, describe_artifact, make_definition
 
 from bakery.clouds.aws.target import AwsTarget
-from bakery.clouds.definitions import Definition
 from bakery.clouds.target import EarlierDisk
 from bakery.host.events import silent
 from bakery.machine import disk_image, free_space
 from bakery.machine.block_list import BLOCK
 from bakery.machine.held_disk import describe_image
-from bakery.model.documents import Artifact, Base, Disk
 
 DISK = 4 << 30  # bytes
 FILES = 600  # of up to 1 MiB in the base
@@ -41,18 +39,7 @@ def measure(folder: Path) -> dict[str, Uploaded]:
     raw = folder / "disk.raw"
     noise = random.Random(1)  # noqa: S311 - the same disk in each run
     start = _make_disk(folder, raw, noise)
-    definition = Definition.model_validate(
-        {
-            "name": "web",
-            "description": "A web server",
-            "os": "debian-12",
-            "arch": "x86_64",
-            "version": "1.0",
-            "base": {"qemu": {"image": "debian-12"}},
-            "targets": ("aws",),
-            "distribution": {"aws": {"regions": ("eu-central-1",)}},
-        }
-    )
+    definition = make_definition(1, 1)
     variable = {"file-7": noise.randbytes(400)}
     role = {f"role-{number}": noise.randbytes(noise.randrange(1 << 20)) for number in range(ROLE_FILES)}
     steps: dict[str, tuple[Mapping[str, bytes], list[str]]] = {
@@ -70,7 +57,7 @@ def measure(folder: Path) -> dict[str, Uploaded]:
             disk = folder / f"{number}.qcow2"
             disk_image.to_qcow2(raw, disk, compress=False)
             described, blocks = describe_image(disk)
-            artifact = _describe_artifact(f"1.0.{number}", described)
+            artifact = describe_artifact(f"1.0.{number}", described)
             calls = cloud.calls["PutSnapshotBlock"]
             publication = AwsTarget(definition).publish(artifact, disk, silent, earlier)
             sent = cloud.calls["PutSnapshotBlock"] - calls
@@ -80,16 +67,6 @@ def measure(folder: Path) -> dict[str, Uploaded]:
             before = folder / f"{number}.raw"
             subprocess.run(["cp", "--sparse=always", raw, before], check=True)
     return uploads
-
-
-def _describe_artifact(version: str, disk: Disk) -> Artifact:
-    # fmt: off
-    return Artifact(
-        image="web", arch="x86_64", version=version, os="debian-12", mode="vm", input_key="key", inputs={},
-        base=Base("debian-12", "12.0.0", "f" * 64), disk=disk, commit="c0ffee", tools={}, seconds={},
-        created="2026-01-01T00:00:00+00:00", log="",
-    )
-    # fmt: on
 
 
 def _make_disk(folder: Path, raw: Path, noise: random.Random) -> int:

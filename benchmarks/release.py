@@ -23,7 +23,7 @@ from bakery.host.events import silent
 from bakery.machine import disk_image
 from bakery.machine.held_disk import describe_image
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Base
+from bakery.model.documents import Artifact, Base, Disk
 from bakery.signing import Keyring
 
 DELAY = 0.2  # seconds of a call
@@ -73,7 +73,7 @@ def measure(folder: Path) -> Releases:
 def _release(folder: Path, regions: int, accounts: int, copy_seconds: float = 0) -> Release:
     folder.mkdir(parents=True)
     cloud, result = IdealCloud(DELAY, copy_seconds), Release()
-    definition = _definition(regions, accounts)
+    definition = make_definition(regions, accounts)
     artifact = _make_artifact(folder)
     catalog = Catalog(lookup.MemoryStore(), Keyring(folder / "keys", {}))
     reserved = catalog.reserve("web", "x86_64", "1.0", "key", {}, "benchmark", "bake-private")
@@ -111,7 +111,7 @@ def _time(result: Release, cloud: IdealCloud, step: str, work: Callable[[], None
     result.calls[step] = cloud.calls.total() - calls
 
 
-def _definition(regions: int, accounts: int) -> ImageDefinition:
+def make_definition(regions: int, accounts: int) -> ImageDefinition:
     consumers = tuple(f"{200_000_000_000 + number}" for number in range(accounts - 1))
     return Definition.model_validate(
         {
@@ -132,11 +132,16 @@ def _make_artifact(folder: Path) -> Artifact:
     raw, disk = folder / "disk.raw", folder / "disk.qcow2"
     raw.write_bytes(b"\1" * (1 << 20))
     disk_image.to_qcow2(raw, disk, compress=False)
+    return describe_artifact("1.0.0", describe_image(disk)[0])
+
+
+def describe_artifact(version: str, disk: Disk) -> Artifact:
+    """As if a version of the image had been baked with a disk."""
     # fmt: off
     return Artifact(
-        image="web", arch="x86_64", version="1.0.0", os="debian-12", mode="vm", input_key="key", inputs={},
-        base=Base("debian-12", "12.0.0", "f" * 64), disk=describe_image(disk)[0], commit="c0ffee", tools={},
-        seconds={}, created="2026-01-01T00:00:00+00:00", log="",
+        image="web", arch="x86_64", version=version, os="debian-12", mode="vm", input_key="key", inputs={},
+        base=Base("debian-12", "12.0.0", "f" * 64), disk=disk, commit="c0ffee", tools={}, seconds={},
+        created="2026-01-01T00:00:00+00:00", log="",
     )
     # fmt: on
 
