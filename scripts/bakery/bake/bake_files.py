@@ -5,7 +5,7 @@ doubt a file counts: an unnecessary bake costs minutes, a missing one leaves an 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -99,6 +99,14 @@ def role_dependencies(role: Path) -> list[str]:
         # Reading YAML takes milliseconds.
         if path.match("*.y*ml") and any(word in _read_texts([path]) for word in INCLUDED_ROLES):
             names += _included_roles(path, yamlfile.compose_nodes(path))
+    return names
+
+
+def with_dependencies(roles: Iterable[str], dependencies_of: Callable[[str], Iterable[str]]) -> list[str]:
+    """Roles by name, and all roles that they use, directly or indirectly; cycles are allowed."""
+    names = list(roles)
+    for name in names:  # grows meanwhile
+        names += [used for used in dependencies_of(name) if used not in names]
     return names
 
 

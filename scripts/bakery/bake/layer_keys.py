@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.bake.bake_files import role_dependencies, takes_templates
+from bakery.bake.bake_files import role_dependencies, takes_templates, with_dependencies
 from bakery.bake.role_documents import read_dependencies
 from bakery.bake.role_effects import BY_ENVIRONMENT, Effects, RoleText, read_effects, read_text
 from bakery.model import inputs as names
@@ -28,6 +28,20 @@ class Cut:
     key: str
 
 
+@dataclass(frozen=True)
+class _Use:
+    """A role of a definition, and the folders of all roles that it uses with their text and effects.
+
+    `dependencies` are those that they name in meta/main.yml.
+    """
+
+    name: str
+    folders: tuple[Path, ...]
+    dependencies: frozenset[str]
+    text: RoleText
+    effects: Effects
+
+
 def list_cuts(
     definition: ImageDefinition, inputs: Mapping[str, str], base: str, resources: Resources
 ) -> tuple[Cut, ...]:
@@ -38,24 +52,31 @@ def list_cuts(
     """
     if not inputs or definition.family != "Debian" or definition.template:
         return ()
-    uses = definition.software.roles
-    folders = [[resources.role(name) for name in _with_dependencies(use.name, resources)] for use in uses]
+    roles = definition.software.roles
     templates = {
         name: exact_json(value)
-        for use in uses
-        if takes_templates(resources.role(use.name))
-        for name, value in use.vars.items()
+        for role in roles
+        if takes_templates(resources.role(role.name))
+        for name, value in role.vars.items()
     }
+    uses = [_read_use(role.name, templates, resources) for role in roles]
     cuts = []
     for count in range(len(uses) + 1):
-        before = list(dict.fromkeys(role for roles in folders[:count] for role in roles))
+        before = list(dict.fromkeys(folder for use in uses[:count] for folder in use.folders))
         text = read_text(before).with_values(templates)
-        if not _is_independent(definition, before, folders[count:], text, templates):
+        if not _is_independent(definition, before, uses[count:], text):
             continue
         if count or definition.updates != "none" or definition.software.packages:
             key = _compute_key(definition, inputs, base, before, count, text)
             cuts.append(Cut(count, uses[count - 1].name if count else "", key))
     return tuple(cuts)
+
+
+def _read_use(role: str, templates: Mapping[str, str], resources: Resources) -> _Use:
+    names_used = with_dependencies([role], lambda name: role_dependencies(resources.role(name)))
+    folders = tuple(resources.role(name) for name in names_used)
+    dependencies = frozenset(name for folder in folders for name in read_dependencies(folder))
+    return _Use(role, folders, dependencies, read_text(folders).with_values(templates), read_effects(folders))
 
 
 def find_last_equal(
@@ -67,32 +88,18 @@ def find_last_equal(
     return next((cut for cut in reversed(cuts) if cut.key in keys), None)
 
 
-def _is_independent(
-    definition: ImageDefinition,
-    before: Sequence[Path],
-    after: Sequence[Sequence[Path]],
-    text: RoleText,
-    templates: Mapping[str, str],
-) -> bool:
+def _is_independent(definition: ImageDefinition, before: Sequence[Path], after: Sequence[_Use], text: RoleText) -> bool:
     """Whether the roles before a place leave nothing but the disk, and see nothing that is no input of theirs."""
     if text.differs_by_bake or text.hides_archives or _may_read_secrets(definition, text):
         return False
     if any("{{" in role.name for role in before):  # nobody knows which role it uses
         return False
-    effects = read_effects(before)
-    return not any(_can_miss(roles, before, text, effects, templates) for roles in after)
-
-
-def _can_miss(
-    roles: Sequence[Path], before: Sequence[Path], text: RoleText, effects: Effects, templates: Mapping[str, str]
-) -> bool:
-    """Whether a role, the first of `roles`, and those that it uses may need more of those before it than the disk."""
-    # Ansible runs a dependency once in a play, so it does not run after a role that ran it.
-    ran = {role.name for role in before}
-    if any(name in ran for role in roles for name in read_dependencies(role)):
-        return True
-    own = read_text(roles).with_values(templates)
-    return own.shares_volatile(text) or own.can_miss(effects, read_effects(roles))
+    effects, ran = read_effects(before), {role.name for role in before}
+    return not any(
+        # Ansible runs a dependency once in a play, so it does not run after a role that ran it.
+        use.dependencies & ran or use.text.shares_volatile(text) or use.text.can_miss(effects, use.effects)
+        for use in after
+    )
 
 
 def _may_read_secrets(definition: ImageDefinition, text: RoleText) -> bool:
@@ -136,11 +143,3 @@ def _compute_key(
         "inputs": {name: value for name, value in inputs.items() if decides(name)},
     }
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]
-
-
-def _with_dependencies(role: str, resources: Resources) -> list[str]:
-    """A role and all roles that it uses, directly or indirectly."""
-    roles = [role]
-    for name in roles:  # grows meanwhile
-        roles += [used for used in role_dependencies(resources.role(name)) if used not in roles]
-    return roles

@@ -143,7 +143,7 @@ class Layers:
 
     def _is_signed(self, layer: Layer) -> bool:
         """Whether a job that may bake disks made a layer: it may come from a cache that others write to."""
-        where = f"{self.store.folder / layer.key}"
+        where = str(self.store.folder / layer.key)
         try:
             signed = open_keyring(self.job.project).verify(self.store.envelope(layer), DUTY, where)
         except BakeryError as error:

@@ -94,7 +94,8 @@ class Fingerprints:
         }
 
     def _role_inputs(self, definition: ImageDefinition, playbook_files: list[Path], documents: bool) -> Inputs:
-        roles = self._with_dependencies([*(use.name for use in definition.software.roles), SEAL])
+        own = [*(use.name for use in definition.software.roles), SEAL]
+        roles = bake_files.with_dependencies(own, self._dependencies_of)
         folders = {name: self._project.resources.role(name) for name in roles}
         by_role = {name: bake_files.role_files(role, definition.family) for name, role in folders.items()}
         # Ansible does not evaluate files/. One role can read the variables of another, so all of them decide.
@@ -161,14 +162,10 @@ class Fingerprints:
                 inputs |= self._folder_inputs(where.parent / folder, label)
         return inputs
 
-    def _with_dependencies(self, roles: list[str]) -> list[str]:
-        """The roles and all roles that they use, directly or indirectly; cycles are allowed."""
-        all_roles = list(roles)
-        for name in all_roles:  # grows meanwhile
-            if name not in self._dependencies:
-                self._dependencies[name] = bake_files.role_dependencies(self._project.resources.role(name))
-            all_roles += [dependency for dependency in self._dependencies[name] if dependency not in all_roles]
-        return all_roles
+    def _dependencies_of(self, role: str) -> list[str]:
+        if role not in self._dependencies:
+            self._dependencies[role] = bake_files.role_dependencies(self._project.resources.role(role))
+        return self._dependencies[role]
 
     def _reads_vars_by_family(self, path: Path) -> bool:
         if path not in self._by_family:

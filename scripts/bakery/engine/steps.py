@@ -260,9 +260,8 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
         publications = publish(project, version, targets, session.report, earlier_disks)
         record = _usable_record(session, version)
         all_publications = distribution.keep_locations(record, publications)
-        contents, content_digest = _keep_contents(session, version.parts[0])
-        complete = _complete_record(record, version, verdicts, all_publications, contents)
-        complete = replace(complete, content_digest=content_digest)
+        contents = _keep_contents(session, version.parts[0])
+        complete = _complete_record(record, version, verdicts, all_publications, *contents)
         complete = replace(complete, provenance=keep_provenance(session, version, verdicts, record, complete))
         is_new = record.state == "reserved"
         if complete != record:
@@ -352,6 +351,7 @@ def _complete_record(
     verdicts: Sequence[Verdict],
     publications: tuple[Publication, ...],
     contents: str,
+    content_digest: str,
 ) -> Record:
     """The record of a published version. Its contents and vulnerabilities are those of its first part."""
     disk, first, verdict = version.artifact, version.parts[0], verdicts[0]
@@ -373,6 +373,7 @@ def _complete_record(
         tags=version.definition.tags,
         publications=publications,
         contents=contents,
+        content_digest=content_digest,
         checks=sum(len(verdict.checks) for verdict in verdicts),
         vulnerabilities=verdict.vulnerabilities,
         vex=verdict.vex,
