@@ -91,25 +91,31 @@ def mounted_root(base_disk: BaseDisk, tmp_path: Path) -> Iterator[Path]:
             run("umount", folder)
 
 
+# In a mount namespace of its own: a bake that began beside this test would have a copy of the mount, and until its end
+# nothing would say that all of the file system is on the disk.
+CHANGE = """
+mount -o "loop,offset=$2" "$1" "$3/root"
+cp "$3/netbase.deb" "$3/example.deb" "$3/root/"
+chroot "$3/root" dpkg --purge acl
+chroot "$3/root" dpkg --install /netbase.deb /example.deb
+echo changed >"$3/root/etc/issue"
+echo new >"$3/root/srv/site"
+umount "$3/root"
+"""
+
+
 @pytest.fixture
 def changed_disk(base_disk: BaseDisk, tmp_path: Path) -> Path:
     """The base after dpkg removed acl, replaced netbase and installed a package of our own."""
     folder, raw, disk = tmp_path / "changed", tmp_path / "changed.raw", tmp_path / "changed" / "disk.qcow2"
-    mount = folder / "root"
-    mount.mkdir(parents=True)
+    (folder / "root").mkdir(parents=True)
+    write_deb(folder / "netbase.deb", "netbase", "99")
+    write_deb(folder / "example.deb", "example", "1.0")
     run("qemu-img", "convert", "-O", "raw", base_disk.path, raw)
     root = root_of(raw)
     assert root
-    run("mount", "-o", f"loop,offset={root.partition.start}", raw, mount)
-    try:
-        write_deb(mount / "netbase.deb", "netbase", "99")
-        write_deb(mount / "example.deb", "example", "1.0")
-        run("chroot", mount, "dpkg", "--purge", "acl")
-        run("chroot", mount, "dpkg", "--install", "/netbase.deb", "/example.deb")
-        (mount / "etc/issue").write_text("changed\n")
-        (mount / "srv/site").write_text("new\n")
-    finally:
-        run("umount", mount)
+    namespace = ("unshare", "--mount", "--propagation", "private", "sh", "-euc", CHANGE, "sh")
+    run(*namespace, raw, str(root.partition.start), folder)
     disk_image.to_qcow2(raw, disk, compress=False)
     return disk
 

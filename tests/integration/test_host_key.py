@@ -62,6 +62,7 @@ def test_ansible_talks_to_the_machine_of_the_bake_alone(tmp_path: Path) -> None:
     run = subprocess.run(
         [ansible, "-i", tmp_path / "inventory", "image", "-m", "raw", "-a", "true"],
         env=os.environ | environment,
+        stdin=subprocess.DEVNULL,  # Ansible refuses one that does not block, which a caller of the tests may have
         capture_output=True,
         text=True,
         check=False,
