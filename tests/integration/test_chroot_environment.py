@@ -6,10 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from bakery.host.waiting import wait_until
+from bakery.machine.ext import ExtReader
+from bakery.machine.filesystem import root_of
 from doubles.disks import write_disk
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]
@@ -49,12 +53,12 @@ def write_root(tree: Path) -> None:
             shutil.copy(Path(library).resolve(), target)
 
 
-def run_in_image(folder: Path, **environment: str) -> dict[str, str]:
-    """Run the play in a disk's root by the template's script, as Packer does; the environments that it found."""
+def run_in_image(folder: Path, play: str = PLAY, **environment: str) -> None:
+    """Run a play in a disk's root by the template's script, as Packer does."""
     write_root(folder / "tree")
     write_disk(folder / "tree", folder / "base.qcow2")
     (folder / "output").mkdir()
-    (folder / "play.yml").write_text(PLAY)
+    (folder / "play.yml").write_text(play)
     (folder / "vars.json").write_text(json.dumps({"report": str(folder / "report.json")}))
     given = {
         "BASE_DISK": folder / "base.qcow2",
@@ -69,14 +73,44 @@ def run_in_image(folder: Path, **environment: str) -> dict[str, str]:
     variables = {name: str(value) for name, value in given.items()}
     environment = {**os.environ, **variables, **environment}
     subprocess.run([TEMPLATE / "chroot.sh"], env=environment, stdin=subprocess.DEVNULL, check=True)
-    return dict(json.loads((folder / "report.json").read_text()))
 
 
 def test_no_program_in_the_image_sees_a_secret(tmp_path: Path) -> None:
-    found = run_in_image(tmp_path, NGINX_STATUS_PASSWORD=SECRET, http_proxy="http://proxy.example.com:3128")
+    run_in_image(tmp_path, NGINX_STATUS_PASSWORD=SECRET, http_proxy="http://proxy.example.com:3128")
+    found = json.loads((tmp_path / "report.json").read_text())
     assert SECRET not in found["own"]
     assert SECRET not in found["others"]
     names = {line.partition("=")[0] for line in found["own"].splitlines()}
     assert {"PATH", "SYSTEMD_OFFLINE", "debian_chroot"} <= names
     assert "http_proxy=http://proxy.example.com:3128" in found["own"], "a package manager may need it"
     assert "debian_chroot=bakery" in found["others"], "it reads what it can see"
+
+
+WRITE = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.raw: echo written >/etc/last
+    - ansible.builtin.command: touch {{ report }}
+      delegate_to: localhost
+      vars: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+    - ansible.builtin.pause: {seconds: 2}
+"""
+
+
+def test_the_bake_waits_for_a_process_elsewhere_that_uses_the_disk(tmp_path: Path) -> None:
+    """With mounts of its own it does not hinder the bake, and the last one that uses a file system writes it."""
+    with ThreadPoolExecutor() as pool:
+        bake = pool.submit(run_in_image, tmp_path, WRITE)
+        assert wait_until(lambda: (tmp_path / "report.json").exists() or None, 60, 0.1)
+        holder = (tmp_path / "holder.pid").read_text().strip()
+        use = ("unshare", "--mount", "--propagation", "private", "sh", "-c", 'cd "$1"; sleep 5', "sh")
+        root = tmp_path / "output" / "root"
+        with subprocess.Popen(["nsenter", f"--mount=/proc/{holder}/ns/mnt", *use, root]) as other:
+            bake.result()
+            system = root_of(tmp_path / "output" / "disk.raw")
+            assert system
+            with ExtReader(system.raw, system.partition) as reader:
+                assert reader.is_unmounted
+                assert b"/etc/last" in {path for path, _ in reader.walk()}
+            assert other.wait() == 0

@@ -83,7 +83,18 @@ detach() {
     rm -f "$root/usr/sbin/policy-rc.d"
     [ -z "$ESP" ] || write_esp
     umount --recursive "$root"
-    rmdir "$root"
+    rmdir "$root" # this unmounts the copies that other namespaces have
+    await_release
+}
+
+# Until nobody uses the file system, nothing says that all of it is in the file.
+await_release() {
+    tries=600 # tenths of a second
+    while losetup --noheadings --associated "$OUTPUT/disk.raw" | grep -q .; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || { echo "error: a process still uses the disk; end it, and bake again" >&2; exit 1; }
+        sleep 0.1
+    done
 }
 
 attach
