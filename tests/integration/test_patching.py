@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.bake.variables import LAYER_SECONDS
 from doubles.apt_archive import PIN_TASK, PINNED, AptArchive, apt_archive
 from integration.bases import SUITES
 from integration.clones import run_bakery
@@ -40,6 +41,7 @@ software:
         apt_archive_suites: [test, test-security]
         apt_archive_key: {key}
         apt_archive_packages: [{packages}]
+    - name: slow
 targets: [local]
 channel: stable
 """
@@ -48,6 +50,12 @@ ROLE = f"""\
 - name: Remove Debian's archives
   ansible.builtin.file: {{path: /etc/apt/sources.list, state: absent}}
 {PIN_TASK}"""
+# After so long the bake keeps a layer, which has the packages of the test's archive.
+SLOW = f"""\
+- name: Take as long as a role with some work
+  ansible.builtin.pause: {{seconds: {LAYER_SECONDS["chroot"]}}}
+"""
+MODES = "modes: [chroot]\n"
 
 
 @pytest.fixture
@@ -70,7 +78,9 @@ def project(request: pytest.FixtureRequest, clone: Path, archive: AptArchive) ->
     for path, text in {
         "packer/images/web.yaml": definition,
         "ansible/roles/prepare_apt/tasks/main.yml": ROLE,
-        "ansible/roles/prepare_apt/meta/bakery.yml": "modes: [chroot]\n",
+        "ansible/roles/prepare_apt/meta/bakery.yml": MODES,
+        "ansible/roles/slow/tasks/main.yml": SLOW,
+        "ansible/roles/slow/meta/bakery.yml": MODES,
     }.items():
         (clone / path).parent.mkdir(parents=True, exist_ok=True)
         (clone / path).write_text(text)
@@ -107,6 +117,7 @@ def test_a_patch_comes_with_the_next_version(project: Path, archive: AptArchive)
     bakery(project, "status", "--fail-on", "security", code=1)
 
     bakery(project, "run")
+    assert any(project.glob(".bakery/cache/layers/*/layer.json")), "the first bake kept no layer to be misled by"
     comparison = json.loads(bakery(project, "compare", "web@1.0.0", "web@1.0.1", "--json"))
     assert comparison["packages"] == [{"name": FIXED, "architecture": "all", "before": "1", "after": "2"}]
     assert comparison["inputs"] == []

@@ -14,7 +14,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import canonical_json, exact_json
 from bakery.model.resources import Resources
 
-FORMAT = "1"  # of a layer; raise it when the same key stands for another disk
+FORMAT = "2"  # of a layer; raise it when the same key stands for another disk
 # Inputs of the whole image that no role sees before the seal.
 LATER = frozenset({names.PARENT, names.PACKAGES, names.ROLES, names.PASSWORDS, names.DESCRIPTION})
 

@@ -27,12 +27,17 @@ from bakery.signing.statement import Statement
 # After so long a layer is made again, since roles may fetch what no key knows of.
 OLDEST_SECONDS = 7 * 86400.0
 DUTY: Duty = "bake-private"  # of the jobs whose layers are trusted
+UNSIGNED = "none"  # in place of a digest in ansible/playbooks/layers/list_archives.sh
 ARCHIVE_JOBS = 8  # archives that are asked at once; an image has three or four
 
 
 @dataclass(frozen=True)
 class Description(Strict):
-    """The document that ansible/playbooks/layers/keep.yml writes: a line `URL SHA256` for each signed list."""
+    """The document that ansible/playbooks/layers/copy.yml writes.
+
+    `archives` has a line `URL SHA256` for each signed list of apt since the bake began, or `URL none` for an archive
+    without one.
+    """
 
     archives: tuple[str, ...]
     upgraded: bool
@@ -42,11 +47,12 @@ class Description(Strict):
 class Beginning(Strict):
     """The document of a bake's beginning: when the oldest work on its disk began, and the seconds that it took.
 
-    `secrets` says that the bake had some.
+    `archives` are the lists that decided this work; `secrets` says that the bake had some.
     """
 
     created: Time
     seconds: float
+    archives: tuple[SignedList, ...]
     secrets: bool
 
 
@@ -96,8 +102,8 @@ class Layers:
 
     def _describe_beginning(self, layer: Layer | None) -> Beginning:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        created, seconds = (layer.created, layer.seconds) if layer else (now, 0.0)
-        return Beginning(created, seconds, bool(self.secrets))
+        created, seconds, archives = (layer.created, layer.seconds, layer.archives) if layer else (now, 0.0, ())
+        return Beginning(created, seconds, archives, bool(self.secrets))
 
     def _keep_drafts(self, *, of_killed_run: bool) -> None:
         """Move the layers that a bake made to the store. With secrets, nobody knows those of a killed run."""
@@ -164,15 +170,18 @@ class Layers:
             self._note(f"no layer is kept {_name_end(cut.last)}: a secret is on the disk")
             return
         description = documents.load(Description, draft.with_suffix(".json"))
-        if not description.archives:  # nobody could ask whether its packages are still the newest
-            self.job.progress("no layer is kept, since apt names no archive")
+        archives = {*beginning.archives, *(SignedList(*line.split()) for line in description.archives)}
+        unsigned = [archive.url for archive in archives if archive.sha256 == UNSIGNED]
+        if unsigned or not archives:  # nobody could ask whether its packages are still the newest
+            reason = f"apt has no signed list of {min(unsigned)}" if unsigned else "apt names no archive"
+            self.job.progress(f"no layer is kept {_name_end(cut.last)}, since {reason}")
             return
         layer = Layer(
             key=cut.key,
             image=self.job.definition.name,
             last=cut.last,
             upgraded=description.upgraded,
-            archives=tuple(SignedList(*line.split()) for line in description.archives),
+            archives=tuple(sorted(archives)),
             seconds=round(beginning.seconds, 1),
             size=files.find_used_space(draft),
             sha256=files.sha256(draft),

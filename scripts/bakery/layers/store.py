@@ -21,7 +21,7 @@ WAIT_SECONDS = 4 * 3600.0  # for another bake that makes the same layer: as long
 DISK, DOCUMENT, ENVELOPE = "disk.qcow2", "layer.json", "layer.dsse.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class SignedList(Strict):
     """The signed list of a package archive that a layer was made with: its address, without a login, and SHA-256."""
 
@@ -35,8 +35,8 @@ class Layer(Strict):
 
     It was made in the bake of `image`, and has the work up to `last`, the last role in it; empty if there is only the
     base with updates and packages. `seconds` is the time that this work took, `size` the bytes of the disk file, whose
-    digest is `sha256`. `upgraded` says that the base had updates, and `archives` are the lists that decided which.
-    `created` is the time when the oldest work in it began.
+    digest is `sha256`. `upgraded` says that the base had updates, and `archives` are the lists that decided which
+    packages it has. `created` is the time when the oldest work in it began.
     """
 
     key: str

@@ -15,7 +15,7 @@ import pytest
 from bakery.bake import bake, layers
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host.errors import BakeryError, OutageError
-from bakery.layers.store import Layer, LayerStore
+from bakery.layers.store import Layer, LayerStore, SignedList
 from bakery.machine import secret_search
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
@@ -179,6 +179,28 @@ def test_a_layer_without_archives_is_not_kept(world: PackerProject) -> None:
         draft.write_text("early")
         describe(draft, "")
     assert stored(world) == []
+
+
+def test_a_layer_with_an_archive_that_nobody_can_ask_is_not_kept(world: PackerProject) -> None:
+    with layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job:
+        draft = job.drafts / f"{job.cuts[1]}.qcow2"
+        draft.write_text("early")
+        describe(draft, f"{ARCHIVE} {'a' * 64}", "http://plain.example/Release none")
+    assert stored(world) == []
+    reason = "apt has no signed list of http://plain.example/Release"
+    assert f"no layer is kept after the role early, since {reason}" in texts(world)
+
+
+def test_a_layer_has_the_archives_of_the_one_that_its_bake_started_from(world: PackerProject, run: Run) -> None:
+    """A role may have removed one of them, and its packages are still there."""
+    run(f"layer(1, 'early'); {BAKE}", port=1)
+    [first] = stored(world)
+    removed = SignedList("http://removed.example/dists/stable/InRelease", "a" * 64)
+    change(world, first, archives=(removed,))
+    run(f"layer(2, 'late'); {BAKE}", port=2)
+    assert {layer.archives for layer in stored(world) if layer.last == "late"} == {
+        (SignedList(ARCHIVE, "a" * 64), removed)
+    }
 
 
 def test_a_layer_is_as_old_as_the_one_that_its_bake_started_from(world: PackerProject, run: Run) -> None:
