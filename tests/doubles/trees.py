@@ -26,7 +26,7 @@ class FakeFileSystem(FileSystem):
     def __init__(self, binaries: Mapping[str, bytes]) -> None:
         self._binaries = binaries
 
-    def copy(self, paths: Iterable[str], folder: Path, omitted: Sequence[str] = ()) -> None:
+    def copy(self, paths: Iterable[str], folder: Path) -> None:
         for path in paths:
             target = folder / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)

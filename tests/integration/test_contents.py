@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from bakery.contents import DATABASE, FILE_LIST, UnreadableError, boot, read_archive, read_disk, sbom_path
 from bakery.contents.comparison import FileChange, PackageChange, compare_files, compare_packages
 from bakery.contents.sbom import list_packages
+from bakery.contents.tree import copy_root, read_entries
 from bakery.host import files
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
@@ -226,24 +228,51 @@ def test_a_build_whose_machine_packed_nothing_is_unreadable(tmp_path: Path) -> N
         read_archive(build_at_aws(), tmp_path / ROOT_ARCHIVE, SYFT)
 
 
+def copy_disk(tree: Path, folder: Path, old: bytes = b"", new: bytes = b"") -> Path:
+    """A copy of a disk with a tree, in whose folders a name was replaced."""
+    write_disk(tree, folder / "disk.qcow2")
+    with disk_image.as_raw(folder / "disk.qcow2") as raw:
+        content = raw.read_bytes()
+        assert old in content
+        raw.write_bytes(content.replace(old, new) if old else content)
+        root = root_of(raw)
+        assert root
+        copy_root(root, read_entries(raw, root.partition), folder / "copy")
+    return folder / "copy"
+
+
 def test_a_copy_leaves_folders_out(tmp_path: Path) -> None:
-    tree, disk = tmp_path / "tree", tmp_path / "disk.qcow2"
+    tree = tmp_path / "tree"
     for name in ("boot/linux", "usr/lib/modules/6.1/a.ko", "usr/lib/python3/b", "usr/share/c", "d"):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(name)
     (tree / "lib").symlink_to("usr/lib")
-    write_disk(tree, disk)
-    kept = {"usr/lib/python3/b", "usr/share/c", "d", "lib"}
-    with disk_image.as_raw(disk) as raw:
-        root = root_of(raw)
-        assert root
-        for number, omitted in enumerate([("/boot", "/usr/lib/modules", "/lib/modules"), ()]):
-            copy = tmp_path / f"copy-{number}"
-            copy.mkdir()
-            root.copy(["/"], copy, omitted)
-            paths = (path for path in copy.rglob("*") if path.is_symlink() or path.is_file())
-            found = {path.relative_to(copy).as_posix() for path in paths}
-            assert found == kept | ({"boot/linux", "usr/lib/modules/6.1/a.ko"} if not omitted else set())
+    (tree / "d").chmod(0o4777)
+    (tree / "usr/share").chmod(0o500)
+    copy = copy_disk(tree, tmp_path)
+    paths = [path for path in copy.rglob("*") if path.is_symlink() or path.is_file()]
+    assert {path.relative_to(copy).as_posix() for path in paths} == {"usr/lib/python3/b", "usr/share/c", "d", "lib"}
+    assert (copy / "usr/share/c").read_text() == "usr/share/c"
+    assert (copy / "lib").readlink() == Path("usr/lib")
+    assert [os.access(copy / name, os.X_OK) for name in ("d", "usr/share/c")] == [True, False]
+    assert [path.stat().st_mode & 0o7777 for path in (copy, copy / "usr/share", copy / "d")] == [0o700] * 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"escape_name", b"../../x/../y"[:11]), (b"second_link", b"a_link_here")], ids=["path", "twice"]
+)
+def test_a_copy_stays_in_its_folder(tmp_path: Path, old: bytes, new: bytes) -> None:
+    """A disk can have any name in a folder, also one of a link that it has already."""
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    outside.mkdir()
+    (tree / "second_link").mkdir(parents=True)
+    (tree / "second_link" / "stolen").write_text("x")
+    (tree / "escape_name").write_text("x")
+    (tree / "a_link_here").symlink_to(outside)
+    with pytest.raises(UnreadableError, match="the file system is damaged"):
+        copy_disk(tree, tmp_path, old, new)
+    assert not any(outside.iterdir())
+    assert {path.name for path in tmp_path.iterdir()} <= {"tree", "outside", "disk.qcow2", "disk.raw", "copy"}
 
 
 def install_rpm(tree: Path, folder: Path, name: str, version: str) -> None:

@@ -63,7 +63,7 @@ def read_system(system: System, part: Part, folder: Path, scratch: Path, syft: P
     listing = _read_listing(folder / ARCHIVES_REPORT, tree, packages)
     packages = tuple(replace(package, archive=listing.archive_of(package)) for package in packages)
     system_tree = scratch / "system"
-    copy_root(root, system_tree)
+    copy_root(root, system.entries, system_tree)
     sboms = write_sboms(system_tree, part, packages, syft, scratch)
     files_there = list_files(system.entries, family.read_owners(system_tree))
     listed = pack_files(replace(files_there, entries=system.content.entries))

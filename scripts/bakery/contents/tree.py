@@ -5,11 +5,11 @@ import os
 import stat
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.contents.unreadable import UnreadableError
-from bakery.host import process
 from bakery.host.errors import BakeryError
 from bakery.machine.disk_image import Partition
 from bakery.machine.ext import ExtReader, Node
@@ -59,20 +59,49 @@ def read_entries(raw: Path, partition: Partition) -> tuple[Entry, ...]:
             contents[node.number] = _read_content(reader, node)
         return contents[node.number]
 
+    with _open_reader(raw, partition) as reader:
+        return tuple(Entry(path, node, read(node)) for path, node in reader.walk())
+
+
+def copy_root(root: FileSystem, entries: Iterable[Entry], tree: Path) -> None:
+    """Copy the folders, files and links of a system, but OMITTED, to a new folder that only its owner can read.
+
+    UnreadableError if the file system is damaged.
+    """
+    tree.mkdir(mode=0o700)
+    with _open_reader(root.raw, root.partition) as reader:
+        for entry in entries:
+            if entry.path and not f"{os.fsdecode(entry.path)}/".startswith(OMITTED_BELOW):
+                _copy_entry(reader, entry, tree / os.fsdecode(entry.path).lstrip("/"))
+
+
+def _copy_entry(reader: ExtReader, entry: Entry, target: Path) -> None:
+    try:
+        if stat.S_ISDIR(entry.node.mode):
+            target.mkdir(mode=0o700)
+        elif stat.S_ISLNK(entry.node.mode):
+            target.symlink_to(os.fsdecode(entry.content))
+        elif stat.S_ISREG(entry.node.mode):
+            with target.open("xb") as file:
+                file.writelines(reader.read(entry.node))
+            if entry.node.mode & stat.S_IXUSR:  # syft reads the versions of programs
+                target.chmod(0o700)
+    except FileExistsError as error:  # it could be a link that leads out of the copy
+        raise UnreadableError("the file system is damaged: a folder has a name twice") from error
+
+
+@contextmanager
+def _open_reader(raw: Path, partition: Partition) -> Iterator[ExtReader]:
+    """Raise UnreadableError for what a damaged file system causes in the block."""
     try:
         with ExtReader(raw, partition) as reader:
-            return tuple(Entry(path, node, read(node)) for path, node in reader.walk())
+            yield reader
     except struct.error as error:
         raise UnreadableError("the file system is damaged", detail=str(error)) from error
+    except UnreadableError:
+        raise
     except BakeryError as error:
         raise UnreadableError(error.message, hint=error.hint) from error
-
-
-def copy_root(root: FileSystem, tree: Path) -> None:
-    """Copy a system to a folder that its owner can read and remove."""
-    tree.mkdir()
-    root.copy(["/"], tree, OMITTED)
-    process.run(["chmod", "--recursive", "u=rwX,go=", tree])
 
 
 def list_files(entries: Iterable[Entry], owners: Mapping[str, str]) -> FileList:

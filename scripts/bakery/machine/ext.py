@@ -102,10 +102,27 @@ class ExtReader:
             if stat.S_ISDIR(node.mode):
                 pending += [(path + b"/" + name, self._read_node(number)) for name, number in self._list(node)]
 
+    def read(self, node: Node) -> Iterator[bytes]:
+        """The data of a file, folder or link in pieces."""
+        if node.flags & INLINE:
+            rest = next((item.value for item in node.attributes if (item.namespace, item.name) == (SYSTEM, DATA)), b"")
+            yield (node.blocks + rest)[: node.size]
+            return
+        position = 0
+        for logical, count, physical in self._list_runs(node):
+            start = logical * self._block
+            if start >= node.size:
+                break
+            yield from _zeros(start - position)
+            position = min(start + count * self._block, node.size)
+            for offset in range(start, position, files.CHUNK):
+                yield self._pread(physical * self._block + offset - start, min(files.CHUNK, position - offset))
+        yield from _zeros(node.size - position)
+
     def digest(self, node: Node) -> str:
         """SHA-256 of the data of a file."""
         content = hashlib.sha256()
-        for piece in self._read_data(node):
+        for piece in self.read(node):
             content.update(piece)
         return content.hexdigest()
 
@@ -113,17 +130,19 @@ class ExtReader:
         """The target of a link."""
         if node.size < FAST_LINK and not node.flags & (EXTENTS | INLINE):
             return node.blocks[: node.size]
-        return b"".join(self._read_data(node))
+        return b"".join(self.read(node))
 
     def _list(self, folder: Node) -> Iterator[tuple[bytes, int]]:
         """(name, inode) of the entries of a folder. An index has the form of entries that are not in use."""
-        content = b"".join(self._read_data(folder))
+        content = b"".join(self.read(folder))
         position = 4 if folder.flags & INLINE else 0  # the inode of its parent is not an entry there
         while position + 8 <= len(content):
             number, length, name_length = struct.unpack_from("<IHH", content, position)
             if self._features & FILE_TYPES:
                 name_length &= 0xFF
             name = content[position + 8 : position + 8 + name_length]
+            if b"/" in name:  # it would lead out of a copy of the folder
+                raise self._damaged("a name")
             if number and name not in (b".", b".."):
                 yield name, number
             position += length or self._block
@@ -180,25 +199,9 @@ class ExtReader:
         while position + 16 <= len(area) and area[position : position + 4] != bytes(4):
             length, namespace, offset, inode, size = struct.unpack_from("<BBHII", area, position)
             name = area[position + 16 : position + 16 + length]
-            value = b"".join(self._read_data(self._read_node(inode))) if inode else area[offset : offset + size]
+            value = b"".join(self.read(self._read_node(inode))) if inode else area[offset : offset + size]
             yield Attribute(namespace, name, value)
             position += 16 + -(-length // 4) * 4
-
-    def _read_data(self, node: Node) -> Iterator[bytes]:
-        if node.flags & INLINE:
-            rest = next((item.value for item in node.attributes if (item.namespace, item.name) == (SYSTEM, DATA)), b"")
-            yield (node.blocks + rest)[: node.size]
-            return
-        position = 0
-        for logical, count, physical in self._list_runs(node):
-            start = logical * self._block
-            if start >= node.size:
-                break
-            yield from _zeros(start - position)
-            position = min(start + count * self._block, node.size)
-            for offset in range(start, position, files.CHUNK):
-                yield self._pread(physical * self._block + offset - start, min(files.CHUNK, position - offset))
-        yield from _zeros(node.size - position)
 
     def _list_runs(self, node: Node) -> Iterator[tuple[int, int, int]]:
         """(first block of the file, count, first block of the file system) of runs with data, in order."""

@@ -5,7 +5,6 @@ import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK
 
@@ -82,13 +81,10 @@ class FileSystem:
         """Text of a file; empty if it does not exist."""
         return self._ask_debugfs(f'cat "{path}"')
 
-    def copy(self, paths: Iterable[str], folder: Path, omitted: Sequence[str] = ()) -> None:
-        """Copy files and folders to the same paths below `folder`; those that are not there are left out.
-
-        Folders of `omitted`, as absolute paths, are not copied.
-        """
+    def copy(self, paths: Iterable[str], folder: Path) -> None:
+        """Copy files and folders to the same paths below `folder`; those that are not there are left out."""
         requests = []
-        for path in chain.from_iterable(self._split_path(path, omitted) for path in paths):
+        for path in paths:
             target = folder / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             requests.append(f'rdump "{path}" "{target.parent.absolute()}"\n')
@@ -126,19 +122,6 @@ class FileSystem:
 
     def _position(self, block: int) -> int:
         return self.partition.start + block * self._block
-
-    def _split_path(self, path: str, omitted: Sequence[str]) -> Iterator[str]:
-        """The paths that hold all of `path` but what is omitted."""
-        below = f"{path.rstrip('/')}/"
-        if path != "/" and not any(name.startswith(below) for name in omitted):  # debugfs gives the root no name
-            yield path
-            return
-        for entry in self.list(path):
-            name = below + entry.name
-            if entry.is_folder and name not in omitted:
-                yield from self._split_path(name, omitted)
-            elif not entry.is_folder:  # debugfs would follow a link
-                yield name
 
     def _second_column(self, request: str) -> str:
         """The second column of the only row after the heading."""
