@@ -17,6 +17,7 @@ from bakery.model.definition import FAMILIES, ImageDefinition
 
 PLAYBOOKS = {"linux": "bake.yml", "windows": "bake-windows.yml"}
 INCLUDED_ROLES = ("include_role", "import_role")
+COMPILED = "__pycache__"
 EDITORS = re.compile(r"\.#.*|\..*\.sw[a-p]")  # lock files of Emacs, swap files of Vim
 
 # The only form of include_vars that shows which vars/<family>.yml is read, and a pattern for all its forms.
@@ -111,11 +112,24 @@ def with_dependencies(roles: Iterable[str], dependencies_of: Callable[[str], Ite
 
 
 def list_files(folder: Path) -> Iterator[Path]:
-    """Every file and link below a folder, without Python's compiled ones and what editors keep beside an open file."""
-    for path in sorted(folder.rglob("*")):
-        kept = "__pycache__" not in path.parts and not EDITORS.fullmatch(path.name)
-        if kept and (path.is_file() or path.is_symlink()):
-            yield path
+    """Every file and link below a folder, and those behind links to folders, in the order of their paths.
+
+    Python's compiled files are left out, and what editors keep beside an open file.
+    """
+    if folder.is_dir():
+        for path in sorted(_list_below(folder, frozenset({folder.resolve()}))):
+            if path.is_file() or path.is_symlink():
+                yield path
+
+
+def _list_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """All that counts below a folder; a link may lead back to one of those `above`, which are real paths."""
+    for path in folder.iterdir():
+        if path.name == COMPILED or EDITORS.fullmatch(path.name):
+            continue
+        yield path
+        if path.is_dir() and (real := path.resolve()) not in above:
+            yield from _list_below(path, above | {real})
 
 
 def _read_texts(paths: list[Path]) -> str:

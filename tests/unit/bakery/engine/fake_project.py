@@ -46,6 +46,7 @@ FILES = {
     "packer/images/own/mine.pkr.hcl": "source {}\n",
     "packer/tests/test_web.py": "",
     "elsewhere/motd": "hello\n",
+    "elsewhere/pages/index.html": "hello\n",
 }
 IMAGE: dict[str, Any] = {
     "name": "web",
@@ -71,7 +72,8 @@ class FakeProject:
         self.base = "b" * 64
         for name, text in FILES.items():
             self.write(name, text)
-        (root / "ansible/roles/nginx/files/motd").symlink_to("../../../../elsewhere/motd")
+        for name in ("motd", "pages"):
+            (root / "ansible/roles/nginx/files" / name).symlink_to(f"../../../../elsewhere/{name}")
 
     def write(self, name: str, text: str) -> None:
         path = self.root / name

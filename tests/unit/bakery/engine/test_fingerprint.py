@@ -54,6 +54,7 @@ COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
         ["role:nginx/files/run.sh"],
     ),
     "what a link points at": (change("elsewhere/motd"), ["role:nginx/files/motd"]),
+    "file behind a link to a folder": (change("elsewhere/pages/index.html"), ["role:nginx/files/pages/index.html"]),
     "link instead of a file": (
         lambda world: (
             (world.root / ROLE / "files/run.sh")
