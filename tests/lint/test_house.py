@@ -61,6 +61,7 @@ WRITERS = {
     "refresh/apt/root.py": "apt's configuration, in a scratch folder",
     "refresh/dnf/root.py": "dnf's configuration, in a scratch folder",
     "contents/sbom.py": "settings of syft, in a scratch folder",
+    "contents/tree.py": "a copy of a system for syft, in a scratch folder",
     "vulnerabilities/grype.py": "settings of grype, in a scratch folder",
     "machine/filesystem.py": "requests of debugfs, in a scratch folder",
     "machine/free_space.py": "zeros over free blocks of a disk in a scratch folder",

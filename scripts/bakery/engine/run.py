@@ -94,13 +94,22 @@ def bake_images(
     selected = _select_by_builder(session, names or [], builders)
     actions = [action for action in session.plan(names, rebuild_asked=baked_before).actions if action.image in selected]
     due = {action.image: action for action in actions if action.kind in ("bake", "wait", "pause")}
-    ready = [action for action in due.values() if action.kind == "bake"]
+    ready = [action for action in due.values() if action.kind == "bake" and not _is_baked(session, action)]
     require_all(session, [_plan_bake(session, action, builders) for action in ready])
     fresh = baked_before is not None
     outcomes = parallel.run_parallel(
         list(due), lambda name: steps.bake_version(session, due[name], builders, keep=keep, fresh=fresh), jobs
     )
     return Bakes(outcomes, [action for action in actions if action.image not in due])
+
+
+def _is_baked(session: Session, action: Action) -> bool:
+    """Whether an earlier run baked all parts of a version, so that its bake needs nothing more."""
+    try:
+        parts = baked.load(session.project, session.definitions.images[action.image], action.next_version).parts
+    except NotFoundError:
+        return False
+    return all(part.input_key == action.input_key for part in parts)
 
 
 def _select_by_builder(session: Session, names: Sequence[str], builders: Sequence[str]) -> set[str]:

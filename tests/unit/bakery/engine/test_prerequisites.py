@@ -302,3 +302,12 @@ def test_a_key_that_may_not_sign(bakery: CliRunner, tmp_path: Path) -> None:
     bakery.monkeypatch.setenv("BAKERY_SIGNING_KEY", str(tmp_path / "none.pem"))
     (error,) = refused(bakery, "base")
     assert error.where == str(tmp_path / "none.pem")
+
+
+def test_a_bake_that_was_done_before_looks_at_nothing(bakery: CliRunner) -> None:
+    bakery("bake", "base")
+    again = bakery("bake", "base")
+    assert "look at what the work needs" not in again.err
+    assert "base 1.0.0: baked before from the same inputs" in again.err
+    bakery.edit("base", 'version: "1.0"', 'version: "1.1"')
+    assert "look at what the work needs" in bakery("bake", "base").err
