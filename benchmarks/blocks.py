@@ -16,7 +16,7 @@ from bakery.clouds.target import EarlierDisk
 from bakery.host.events import silent
 from bakery.machine import disk_image, free_space
 from bakery.machine.block_list import BLOCK
-from bakery.machine.held_disk import describe_image
+from bakery.machine.held_disk import describe_image, digest_disk, open_raw
 
 DISK = 4 << 30  # bytes
 FILES = 600  # of up to 1 MiB in the base
@@ -56,7 +56,8 @@ def measure(folder: Path) -> dict[str, Uploaded]:
             _change_disk(folder, raw, start, written, removed)
             disk = folder / f"{number}.qcow2"
             disk_image.to_qcow2(raw, disk, compress=False)
-            described, blocks = describe_image(disk)
+            content = digest_disk(open_raw(raw))
+            described, blocks = describe_image(disk, content), content.blocks
             artifact = describe_artifact(f"1.0.{number}", described)
             calls = cloud.calls["PutSnapshotBlock"]
             publication = AwsTarget(definition).publish(artifact, disk, silent, earlier)

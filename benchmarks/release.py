@@ -21,7 +21,7 @@ from bakery.engine import channels
 from bakery.engine.pointers import Channel
 from bakery.host.events import silent
 from bakery.machine import disk_image
-from bakery.machine.held_disk import describe_image
+from bakery.machine.held_disk import describe_image, digest_disk, open_raw
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk
 from bakery.signing import Keyring
@@ -132,7 +132,7 @@ def _make_artifact(folder: Path) -> Artifact:
     raw, disk = folder / "disk.raw", folder / "disk.qcow2"
     raw.write_bytes(b"\1" * (1 << 20))
     disk_image.to_qcow2(raw, disk, compress=False)
-    return describe_artifact("1.0.0", describe_image(disk)[0])
+    return describe_artifact("1.0.0", describe_image(disk, digest_disk(open_raw(raw))))
 
 
 def describe_artifact(version: str, disk: Disk) -> Artifact:

@@ -4,6 +4,9 @@ import subprocess
 from pathlib import Path
 
 from bakery.machine import disk_image
+from bakery.machine.block_list import BlockList
+from bakery.machine.held_disk import describe_image, digest_disk, open_raw
+from bakery.model.documents import Disk
 
 MIB = 1 << 20
 
@@ -18,3 +21,10 @@ def write_disk(tree: Path, disk: Path) -> None:
     options = ("-q", "-t", "ext4", "-d", tree, "-E", f"offset={partition.start}")
     subprocess.run(["mke2fs", *options, raw, f"{partition.size >> 10}k"], check=True, capture_output=True)
     disk_image.to_qcow2(raw, disk, compress=False)
+
+
+def describe_disk(disk: Path) -> tuple[Disk, BlockList]:
+    """The description of a qcow2 image and the list of its blocks, as a bake makes them."""
+    with disk_image.as_raw(disk) as raw:
+        content = digest_disk(open_raw(raw))
+    return describe_image(disk, content), content.blocks

@@ -24,7 +24,6 @@ from bakery.clouds.target import Target
 from bakery.clouds.vsphere.target import VsphereTarget
 from bakery.host import process
 from bakery.host.events import silent
-from bakery.machine.held_disk import describe_image
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Publication
 from bakery.model.naming import full_name
@@ -34,6 +33,7 @@ from doubles.aws.client import running as running_aws
 from doubles.azure import world
 from doubles.azure.client import StandIn as AzureStandIn
 from doubles.azure.client import running as running_azure
+from doubles.disks import describe_disk
 from doubles.vcenter.client import ITEMS, LIBRARY, PASSWORD, USER
 from doubles.vcenter.client import StandIn as VsphereStandIn
 from doubles.vcenter.client import running as running_vcenter
@@ -49,7 +49,7 @@ def make_disk(folder: Path) -> Disk:
     raw = folder / "disk.raw"
     raw.write_bytes(random.Random(1).randbytes(MIB) + bytes(MIB))  # noqa: S311 - noise, the same in each run
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return describe_image(folder / "disk.qcow2")[0]
+    return describe_disk(folder / "disk.qcow2")[0]
 
 
 class Bench(ABC):

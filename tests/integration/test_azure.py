@@ -33,7 +33,7 @@ from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
 from bakery.host.events import Event, silent
 from bakery.machine import qemu
-from bakery.machine.held_disk import describe_image, digest_disk
+from bakery.machine.held_disk import digest_disk
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase
@@ -42,6 +42,7 @@ from bakery.signing import Keyring
 from doubles.azure import world
 from doubles.azure.client import StandIn, running
 from doubles.channels import open_channel
+from doubles.disks import describe_disk
 
 pytestmark = pytest.mark.integration
 
@@ -101,7 +102,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.seek(64 * MIB - 1024)
         file.write(b"the end of the last, unfinished MiB")
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return describe_image(folder / "disk.qcow2")[0]
+    return describe_disk(folder / "disk.qcow2")[0]
 
 
 def _definition(**azure: Any) -> ImageDefinition:

@@ -19,9 +19,9 @@ from bakery.layers.base import prepare
 from bakery.machine import disk_image, qemu
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import ROOT_TYPE, FileSystem, root_of
-from bakery.machine.held_disk import describe_image
 from bakery.model.bases import Debootstrap, QemuBase
 from bakery.verify import hygiene
+from doubles.disks import describe_disk
 from doubles.serving import at_work
 from integration.bases import RECIPE, SUITES, prepare_base
 
@@ -106,7 +106,7 @@ def test_it_is_found_again_without_any_tool(system: str, base: BaseDisk, monkeyp
 
 
 def test_a_digest_of_the_content_is_one_for_all_formats(base: BaseDisk, raw: Path) -> None:
-    disk = describe_image(base.path)[0]
+    disk = describe_disk(base.path)[0]
     assert disk.raw_sha256 == disk_image.digest(raw)
     assert disk.virtual_size == raw.stat().st_size
 
@@ -116,7 +116,7 @@ def test_a_compressed_disk_is_not_read_in_place(base: BaseDisk, tmp_path: Path) 
     disk_image.to_qcow2(base.path, small, compress=True)
     assert small.stat().st_size < base.path.stat().st_size / 2
     with pytest.raises(BakeryError, match="does not have all bytes of its disk as they are"):
-        describe_image(small)
+        disk_image.qcow2_layout(small)
 
 
 def test_emulation_proves_itself_as_kvm_has_to() -> None:
@@ -149,7 +149,7 @@ def test_a_vendors_packed_image_becomes_a_plain_one(vendor: tuple[str, Path], tm
     source.write_bytes(os.urandom(1 << 20) + bytes(7 << 20))
     tool("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", source, vendor[1] / "packed.img")
     disk = fetch(vendor, "packed.img", tmp_path / "cache")
-    assert describe_image(disk.path)[0].raw_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert describe_disk(disk.path)[0].raw_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
     assert "compressed" not in tool("qemu-img", "map", "--output=json", disk.path).replace('"compressed": false', "")
 
 

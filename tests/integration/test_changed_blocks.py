@@ -16,11 +16,12 @@ from bakery.clouds.definitions import Definition
 from bakery.clouds.target import EarlierDisk
 from bakery.host import process
 from bakery.host.events import Event
-from bakery.machine.held_disk import describe_image, digest_disk, open_raw
+from bakery.machine.held_disk import digest_disk, open_raw
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from doubles.artifacts import artifact_of
 from doubles.aws.client import BLOCK_SIZE, HOME_REGION, StandIn, point_environment
+from doubles.disks import describe_disk
 
 pytestmark = pytest.mark.integration
 
@@ -59,7 +60,7 @@ def write_version(folder: Path, number: int, blocks: dict[int, int]) -> Version:
             stream.seek(index * BLOCK_SIZE)
             stream.write(random.Random(seed * SIZE + index).randbytes(BLOCK_SIZE - 512))  # noqa: S311 - noise
     process.run(["qemu-img", "convert", "-O", "qcow2", raw, disk])
-    artifact = artifact_of(describe_image(disk)[0], Base("debian", "", "d" * 64), "web", f"1.0.{number}")
+    artifact = artifact_of(describe_disk(disk)[0], Base("debian", "", "d" * 64), "web", f"1.0.{number}")
     digest = digest_disk(open_raw(raw))
     return Version(artifact, EarlierDisk((), digest.sha256, digest.blocks))
 

@@ -28,7 +28,6 @@ from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, ExitCode, NotFoundError, PartialError, UsageError
 from bakery.host.events import silent
 from bakery.machine import qemu
-from bakery.machine.held_disk import describe_image
 from bakery.model import documents, tags
 from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
@@ -38,6 +37,7 @@ from bakery.model.version import ImageVersion
 from bakery.signing import Keyring
 from doubles.aws.client import HOME_ACCOUNT, StandIn, running
 from doubles.channels import open_channel
+from doubles.disks import describe_disk
 
 pytestmark = pytest.mark.integration
 
@@ -102,7 +102,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.write(random.Random(seed).randbytes(DATA))  # noqa: S311 - noise, the same in each run
         file.write(bytes(MIB))
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return describe_image(folder / "disk.qcow2")[0]
+    return describe_disk(folder / "disk.qcow2")[0]
 
 
 class DiskPublisher:

@@ -25,12 +25,13 @@ from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.host.events import Event, silent
 from bakery.machine import disk_image, qemu
-from bakery.machine.held_disk import describe_image, digest_disk
+from bakery.machine.held_disk import digest_disk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.tags import identity, of_publication
 from bakery.model.version import ImageVersion
+from doubles.disks import describe_disk
 from doubles.vcenter.client import ITEMS, LIBRARY, PASSWORD, USER, StandIn, running
 
 pytestmark = pytest.mark.integration
@@ -76,7 +77,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.seek(5 * MIB)
         file.write(random.Random(seed).randbytes(DATA))  # noqa: S311 - noise, the same in each run
     process.run(["qemu-img", "convert", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return describe_image(folder / "disk.qcow2")[0]
+    return describe_disk(folder / "disk.qcow2")[0]
 
 
 @dataclass

@@ -14,14 +14,13 @@ from bakery.engine.session import Session
 from bakery.engine.targets import open_targets
 from bakery.host import files
 from bakery.host.errors import NotFoundError, PartialError, render_error
-from bakery.machine.held_disk import describe_image
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
 from bakery.signing import Keyring
 from doubles.artifacts import artifact_of
 from doubles.aws.client import HOME_REGION, StandIn, change_blocks, point_environment
-from doubles.disks import write_disk
+from doubles.disks import describe_disk, write_disk
 
 pytestmark = pytest.mark.integration
 
@@ -60,7 +59,7 @@ def artifact(tmp_path: Path) -> Artifact:
     disk = tmp_path / "baked" / "disk.qcow2"
     disk.parent.mkdir()
     write_disk(tmp_path / "tree", disk)
-    return artifact_of(describe_image(disk)[0], Base("debian bookworm", "", "d" * 64), image="web")
+    return artifact_of(describe_disk(disk)[0], Base("debian bookworm", "", "d" * 64), image="web")
 
 
 def publish(session: Session, definition: ImageDefinition, artifact: Artifact) -> Record:

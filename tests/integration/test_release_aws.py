@@ -18,10 +18,10 @@ from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.host.events import silent
 from bakery.machine import disk_image
-from bakery.machine.held_disk import describe_image
 from bakery.model.documents import Artifact, Base, Publication
 from bakery.model.naming import full_name
 from doubles.aws.client import HOME_ACCOUNT, StandIn, point_environment, running
+from doubles.disks import describe_disk
 
 pytestmark = pytest.mark.integration
 
@@ -121,7 +121,7 @@ class Releases:
         # fmt: off
         self._artifact = Artifact(
             image="web", arch="x86_64", version="1.0.0", os="debian-12", mode="vm", input_key="0123abcd", inputs={},
-            base=Base("debian-12", "12.0.0", "f" * 64), disk=describe_image(disk)[0], commit="c0ffee",
+            base=Base("debian-12", "12.0.0", "f" * 64), disk=describe_disk(disk)[0], commit="c0ffee",
             tools={}, seconds={}, created="2026-01-01T00:00:00+00:00", log="",
         )
         # fmt: on

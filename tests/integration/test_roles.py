@@ -24,12 +24,12 @@ from bakery.host.events import silent
 from bakery.machine import disk_image, network
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import FileSystem, root_of
-from bakery.machine.held_disk import describe_image
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
 from bakery.verify import verify
+from doubles.disks import describe_disk
 from doubles.serving import at_work
 from integration.bases import prepare_base
 
@@ -285,7 +285,7 @@ def test_all_of_them_work_in_a_booted_image(shop: RoleBakery, baked: Baked, tmp_
     }
     assert {"no SSH host keys", "no secret on the disk", "all services run", "test_base: test_release"} <= names
     assert verdict.sha256 == baked.artifact.disk.sha256
-    assert describe_image(disk)[0] == baked.artifact.disk
+    assert describe_disk(disk)[0] == baked.artifact.disk
     assert sorted(disk.parent.iterdir()) == before
     (logs,) = shop.project.logs.glob("*-verify-*")
     assert sorted(path.name for path in logs.iterdir()) == ["qemu.log", "serial.log", "tests.log"]

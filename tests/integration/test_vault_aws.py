@@ -22,13 +22,13 @@ from bakery.engine.session import open_catalog
 from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode, OutageError
 from bakery.host.vault.connection import RETRIES
-from bakery.machine.held_disk import describe_image
 from bakery.model.documents import Artifact, Base, Check, Verdict
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 from bakery.signing import open_keyring, save_signed
 from bakery.verify import expect_checks
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, StandIn, running
+from doubles.disks import describe_disk
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import vault_server
 from integration.duties import (
@@ -290,7 +290,7 @@ def leave_verified_disk(project: Project) -> None:
     folder.mkdir(parents=True)
     (folder / "disk.raw").write_bytes(random.Random(1).randbytes(1 << 20))  # noqa: S311 - noise, the same in each run
     process.run(["qemu-img", "convert", "-O", "qcow2", folder / "disk.raw", folder / "disk.qcow2"])
-    disk, blocks = describe_image(folder / "disk.qcow2")
+    disk, blocks = describe_disk(folder / "disk.qcow2")
     (folder / "blocks.txt").write_bytes(blocks.dump())
     created = "2026-01-01T00:00:00+00:00"
     # fmt: off

@@ -20,11 +20,11 @@ from bakery.machine import disk_image, qemu, secret_search, ssh
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
 from bakery.machine.guest import GuestError, Patience, guest
-from bakery.machine.held_disk import describe_image
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
 from bakery.verify import hygiene, verify
 from doubles.artifacts import artifact_of
+from doubles.disks import describe_disk
 
 pytestmark = pytest.mark.integration
 
@@ -39,7 +39,7 @@ def project(project_root: Path, tmp_path: Path) -> Project:
 @pytest.fixture(scope="module")
 def artifact(base_disk: BaseDisk) -> Artifact:
     """The base as it is, as if it had been baked."""
-    return artifact_of(describe_image(base_disk.path)[0], base_disk.base, "debian-13")
+    return artifact_of(describe_disk(base_disk.path)[0], base_disk.base, "debian-13")
 
 
 def test_a_changed_disk_is_refused(project: Project, artifact: Artifact, base_disk: BaseDisk) -> None:

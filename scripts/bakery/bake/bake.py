@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bakery.bake import packer, warm_boot
@@ -22,13 +23,14 @@ from bakery.clouds.job import Job
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, report_step
+from bakery.host.parallel import threads
 from bakery.host.secret_search import refuse_secrets, searchable
 from bakery.host.timing import timed
 from bakery.host.vault import Secret, Vault
 from bakery.host.vault.secrets import hash_value, read_secrets
 from bakery.machine import block_list, disk_image, free_space, secret_search
 from bakery.machine.disk_image import BaseDisk
-from bakery.machine.held_disk import describe_image
+from bakery.machine.held_disk import describe_image, digest_disk, open_raw
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk, SecretUse
 from bakery.model.project import Project
@@ -204,16 +206,29 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
         job.archives_report.rename(staging / job.archives_report.name)
     with timed(seconds, "flatten"):
         job.progress("flattening the disk")
-        with disk_image.as_raw(source) as raw:
+        with _open_raw(job, source) as raw, threads(1) as submit:
             free_space.clear_free_space(raw)
+            # The digest of a disk with large holes takes as long as all the rest.
+            digesting = submit(partial(digest_disk, open_raw(raw)))
             _refuse_logins(job, _list_logins(job, vault), raw)
             disk_image.to_qcow2(raw, staging / "disk.qcow2", compress=False)  # images are built on it
-        shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
+            content = digesting.result()
+        shutil.rmtree(job.output, ignore_errors=True)
     with timed(seconds, "digest"):
-        job.progress("computing digests")
-        disk, blocks = describe_image(staging / "disk.qcow2")
-        files.write_atomic(staging / block_list.FILE, blocks.dump())
+        job.progress("computing the digest")
+        disk = describe_image(staging / "disk.qcow2", content)
+        files.write_atomic(staging / block_list.FILE, content.blocks.dump())
     return staging, disk, seconds
+
+
+@contextmanager
+def _open_raw(job: Job, source: Path) -> Iterator[Path]:
+    """The disk of a bake as a raw file that may be changed: the builder's own, or a copy."""
+    if source.suffix == ".raw" and source.is_relative_to(job.output):
+        yield source
+        return
+    with disk_image.as_raw(source) as raw:
+        yield raw
 
 
 def _list_logins(job: Job, vault: Vault | None) -> list[str]:

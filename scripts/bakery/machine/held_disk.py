@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bakery.host import files
 from bakery.host.parallel import threads
 from bakery.machine import disk_image
 from bakery.machine.block_list import BLOCK, BlockList
-from bakery.machine.raw_disk import Qcow2Disk, RawDisk
+from bakery.machine.raw_disk import RawDisk
 from bakery.model.documents import Disk
 
 ZEROS = bytes(BLOCK)
@@ -44,12 +45,10 @@ def open_raw(raw: Path) -> HeldDisk:
     return HeldDisk(disk.size, disk.written_blocks())
 
 
-def describe_image(path: Path) -> tuple[Disk, BlockList]:
-    """The digests and the size of a qcow2 image, and the list of its blocks, in one read of its file."""
-    disk = Qcow2Disk(path, BLOCK)
-    blocks = BlockList({index: hashlib.sha256(block).hexdigest() for index, block in disk.written_blocks()})
-    sha256 = disk.file_sha256()
-    return Disk(str(path), "qcow2", disk.size, sha256, raw_sha256=disk.sha256, blocks=blocks.sha256), blocks
+def describe_image(path: Path, content: DiskDigest) -> Disk:
+    """The description of a qcow2 image with this content."""
+    sha256 = files.sha256(path)
+    return Disk(str(path), "qcow2", content.size, sha256, raw_sha256=content.sha256, blocks=content.blocks.sha256)
 
 
 def digest_disk(disk: HeldDisk, size: int | None = None) -> DiskDigest:

@@ -11,10 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.parallel import threads
-from bakery.machine.disk_image import Layout, qcow2_layout, raw_layout
+from bakery.machine.disk_image import Layout, add_zeros, raw_layout
 
 GIB = 1 << 30
 
@@ -22,7 +21,7 @@ Result = TypeVar("Result")
 
 
 class RawDisk:
-    """Reads a disk once, in order; afterwards `sha256` is the digest of all its bytes, holes included."""
+    """Reads a disk in order."""
 
     def __init__(self, path: Path, block: int, layout: Layout | None = None) -> None:
         """`block` is the size in bytes of the blocks of `written_blocks`. A file without a layout is a raw disk."""
@@ -30,7 +29,6 @@ class RawDisk:
         self._block = block
         self._layout = layout or raw_layout(path)
         self._zeros = bytes(block)
-        self._digest = hashlib.sha256()
         self.size = self._layout.size
         self.blocks = -(-self.size // block)
 
@@ -39,20 +37,9 @@ class RawDisk:
         """The smallest volume that holds the disk."""
         return -(-self.size // GIB)
 
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
     def written_blocks(self) -> Iterator[tuple[int, bytes]]:
         """(index, bytes) of every block that is not all zeros, in order. Holes of the file are not read."""
-        done = 0
-        for index, block in self._filled_blocks():
-            self._add_hole(done, index)
-            self._add_block(block, index)
-            done = index + 1
-            if block != self._zeros:
-                yield index, block
-        self._add_hole(done, self.blocks)
+        return ((index, block) for index, block in self._filled_blocks() if block != self._zeros)
 
     def changed_blocks(self, earlier: Mapping[int, str]) -> Iterator[tuple[int, bytes]]:
         """(index, bytes) of every block that differs from an earlier disk, in order, also of those that became zero.
@@ -94,50 +81,31 @@ class RawDisk:
             raise BakeryError("the disk became shorter while it was read", where=str(self._path), hint="run again")
         return content
 
-    def _add_hole(self, start: int, end: int) -> None:
-        for index in range(start, end):
-            self._add_block(self._zeros, index)
 
-    def _add_block(self, block: bytes, index: int) -> None:
-        self._digest.update(block[: self.size - index * self._block])
+class DigestedDisk(RawDisk):
+    """Reads a disk once; after its last block, `sha256` is the digest of all its bytes, holes included."""
 
+    def __init__(self, path: Path, block: int, layout: Layout | None = None) -> None:
+        super().__init__(path, block, layout)
+        self._digest = hashlib.sha256()
 
-class Qcow2Disk(RawDisk):
-    """Reads a qcow2 image once; afterwards `file_sha256` is the digest of its file as well."""
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
 
-    def __init__(self, path: Path, block: int) -> None:
-        super().__init__(path, block, qcow2_layout(path))
-        self._file_digest = hashlib.sha256()
-        self._file_end = 0
-        self._is_ordered = True
-
-    def file_sha256(self) -> str:
-        """The digest of the file, which is read again only if it does not have the disk in order."""
-        if not self._is_ordered:
-            return files.sha256(self._path)
-        with self._path.open("rb", buffering=0) as file:
-            self._add_file(file, self._path.stat().st_size)
-        return self._file_digest.hexdigest()
-
-    def _read(self, file: FileIO, offset: int, size: int) -> bytes:
-        content = super()._read(file, offset, size)
-        self._is_ordered = self._is_ordered and offset >= self._file_end
-        if self._is_ordered:
-            self._add_file(file, offset)
-            self._file_digest.update(content)
-            self._file_end = offset + size
-        return content
-
-    def _add_file(self, file: FileIO, end: int) -> None:
-        """Add what is in the file before `end`: the tables of the format."""
-        while self._file_end < end:
-            content = super()._read(file, self._file_end, min(files.CHUNK, end - self._file_end))
-            self._file_digest.update(content)
-            self._file_end += len(content)
+    def written_blocks(self) -> Iterator[tuple[int, bytes]]:
+        end = 0
+        for index, block in super().written_blocks():
+            start = index * self._block
+            add_zeros(self._digest, start - end)
+            end = min(start + self._block, self.size)
+            self._digest.update(block[: end - start])
+            yield index, block
+        add_zeros(self._digest, self.size - end)
 
 
 def send_blocks(
-    disk: RawDisk,
+    disk: DigestedDisk,
     send: Callable[[int, bytes], Result],
     *,
     sha256: str,

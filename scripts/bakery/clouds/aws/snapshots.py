@@ -24,7 +24,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.text import count_of
 from bakery.host.waiting import wait_until
 from bakery.machine.disk_image import qcow2_layout
-from bakery.machine.raw_disk import RawDisk, send_blocks
+from bakery.machine.raw_disk import DigestedDisk, send_blocks
 from bakery.model.documents import Location
 from bakery.model.tags import CONTENT, Tags
 
@@ -128,7 +128,7 @@ def _upload_disk(upload: Upload, disk: Path) -> str:
     It never continues what a killed run began: AWS lists the blocks of completed snapshots only, so nobody knows which
     ones such a run had sent.
     """
-    raw = RawDisk(disk, BLOCK, qcow2_layout(disk))
+    raw = DigestedDisk(disk, BLOCK, qcow2_layout(disk))
     started = _start_snapshot(upload, raw.gib)
     try:
         digests = list(_put_blocks(upload, started, raw))
@@ -195,7 +195,7 @@ def _find_obstacle(ec2: EC2Client, parent: Parent, gib: int) -> str:
     return f"it has {snapshot['VolumeSize']} GiB, not {gib}" if snapshot["VolumeSize"] != gib else ""
 
 
-def _put_blocks(upload: Upload, started: _Started, raw: RawDisk) -> Iterator[bytes]:
+def _put_blocks(upload: Upload, started: _Started, raw: DigestedDisk) -> Iterator[bytes]:
     """Send the blocks that the snapshot lacks; yields their SHA-256 digests in the order of the disk."""
     blocks = send_blocks(
         raw,

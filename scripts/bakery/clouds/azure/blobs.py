@@ -20,7 +20,7 @@ from bakery.clouds.azure.lease import Lease, acquire
 from bakery.clouds.azure.names import BLOB_CONTAINER
 from bakery.clouds.phases import ReportProgress
 from bakery.machine import disk_image
-from bakery.machine.raw_disk import RawDisk, send_blocks
+from bakery.machine.raw_disk import DigestedDisk, send_blocks
 from bakery.model.tags import CONTENT, Tags
 
 FINISHED = "bakery_raw_sha256"  # metadata: names are C# identifiers
@@ -36,7 +36,7 @@ class Upload:
 
     blob: BlobClient
     lease: Lease
-    disk: RawDisk
+    disk: DigestedDisk
     size: int  # of the disk in Azure; the footer comes behind it
 
 
@@ -89,7 +89,7 @@ def _make_container(blobs: BlobServiceClient) -> None:
 
 
 def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> None:
-    source = RawDisk(disk, RANGE, disk_image.qcow2_layout(disk))
+    source = DigestedDisk(disk, RANGE, disk_image.qcow2_layout(disk))
     size = -(-source.size // MIB) * MIB
     footer = disk_image.vhd_footer(disk.parent, size)
     with _hold_lease(blob, size + len(footer)) as lease:

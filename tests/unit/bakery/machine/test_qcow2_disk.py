@@ -1,6 +1,5 @@
-"""A qcow2 image is read where its bytes are in its file, and digested with it."""
+"""A qcow2 image is read where its bytes are in its file."""
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -11,8 +10,7 @@ import pytest
 from bakery.host.errors import BakeryError
 from bakery.machine.block_list import BLOCK
 from bakery.machine.disk_image import qcow2_layout
-from bakery.machine.held_disk import describe_image, digest_disk, open_raw
-from bakery.machine.raw_disk import Qcow2Disk, RawDisk
+from bakery.machine.raw_disk import DigestedDisk
 from doubles.programs import Programs
 
 CLUSTER = 65_536
@@ -52,33 +50,10 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)], ids=["in order", "in another order"])
-def test_the_digests_are_those_of_the_file_and_of_its_content(
-    tmp_path: Path, programs: Programs, order: Sequence[int]
-) -> None:
+def test_blocks_are_those_of_the_raw_disk(tmp_path: Path, programs: Programs, order: Sequence[int]) -> None:
     image = Image(tmp_path, programs, order)
-    disk, blocks = describe_image(image.path)
-    assert disk.sha256 == hashlib.sha256(image.path.read_bytes()).hexdigest()
-    raw = digest_disk(open_raw(image.raw))
-    assert (disk.virtual_size, disk.raw_sha256) == (SIZE, raw.sha256)
-    assert blocks == raw.blocks and disk.blocks == blocks.sha256
-
-
-def test_a_file_in_order_is_read_once(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    image, sizes, pread = Image(tmp_path, programs), list[int](), os.pread
-
-    def count(file: int, size: int, offset: int) -> bytes:
-        sizes.append(size)
-        return pread(file, size, offset)
-
-    monkeypatch.setattr(os, "pread", count)
-    describe_image(image.path)
-    assert sum(sizes) == image.path.stat().st_size
-
-
-def test_blocks_are_those_of_the_raw_disk(tmp_path: Path, programs: Programs) -> None:
-    image = Image(tmp_path, programs)
-    ours = RawDisk(image.path, BLOCK, qcow2_layout(image.path))
-    theirs = RawDisk(image.raw, BLOCK)
+    ours = DigestedDisk(image.path, BLOCK, qcow2_layout(image.path))
+    theirs = DigestedDisk(image.raw, BLOCK)
     assert list(ours.written_blocks()) == list(theirs.written_blocks())
     assert (ours.sha256, ours.size, ours.blocks) == (theirs.sha256, theirs.size, theirs.blocks)
 
@@ -97,7 +72,7 @@ def test_bytes_that_are_not_in_the_file_are_an_error(
 
 def test_a_file_that_became_shorter_is_an_error(tmp_path: Path, programs: Programs) -> None:
     image = Image(tmp_path, programs)
-    disk = Qcow2Disk(image.path, BLOCK)
+    disk = DigestedDisk(image.path, BLOCK, qcow2_layout(image.path))
     os.truncate(image.path, image.path.stat().st_size - 2 * CLUSTER)
     with pytest.raises(BakeryError, match="became shorter"):
         list(disk.written_blocks())

@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.machine.raw_disk import GIB, RawDisk
+from bakery.machine.raw_disk import GIB, DigestedDisk
 
 BLOCK = 524_288
 ONES = b"\1" * BLOCK
 
 
-def _write(path: Path, size: int, parts: dict[int, bytes]) -> RawDisk:
+def _write(path: Path, size: int, parts: dict[int, bytes]) -> DigestedDisk:
     with path.open("wb") as file:
         for offset, data in parts.items():
             file.seek(offset)
             file.write(data)
         file.truncate(size)
-    return RawDisk(path, BLOCK)
+    return DigestedDisk(path, BLOCK)
 
 
 def test_holes_and_zeros_are_left_out(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_any_file(tmp_path_factory: pytest.TempPathFactory, parts: dict[int, byt
     assert disk.sha256 == hashlib.sha256(content[:size]).hexdigest()
 
 
-def _digests(disk: RawDisk) -> dict[int, str]:
+def _digests(disk: DigestedDisk) -> dict[int, str]:
     return {index: hashlib.sha256(block).hexdigest() for index, block in disk.written_blocks()}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bakery.host.errors import BakeryError
-from bakery.machine.raw_disk import RawDisk, send_blocks
+from bakery.machine.raw_disk import DigestedDisk, send_blocks
 
 BLOCK = 4096
 
@@ -32,14 +32,14 @@ def test_results_come_in_the_order_of_the_disk(raw: Path) -> None:
         held.set()
         return block[0]
 
-    blocks = send_blocks(RawDisk(raw, BLOCK), send, sha256=digest(raw), workers=2, window=4)
+    blocks = send_blocks(DigestedDisk(raw, BLOCK), send, sha256=digest(raw), workers=2, window=4)
     assert list(blocks) == [(number, number % 5) for number in range(10) if number % 5]
 
 
 def test_no_more_blocks_than_the_window_are_in_memory(raw: Path) -> None:
     sent: list[int] = []
     blocks: Any = send_blocks(
-        RawDisk(raw, BLOCK), lambda index, _: sent.append(index), sha256=digest(raw), workers=1, window=2
+        DigestedDisk(raw, BLOCK), lambda index, _: sent.append(index), sha256=digest(raw), workers=1, window=2
     )
     next(blocks)
     assert len(sent) <= 2
@@ -48,7 +48,7 @@ def test_no_more_blocks_than_the_window_are_in_memory(raw: Path) -> None:
 
 
 def test_another_content_is_refused(raw: Path) -> None:
-    blocks = send_blocks(RawDisk(raw, BLOCK), lambda index, _: index, sha256="0" * 64, workers=2, window=4)
+    blocks = send_blocks(DigestedDisk(raw, BLOCK), lambda index, _: index, sha256="0" * 64, workers=2, window=4)
     with pytest.raises(BakeryError, match="changed since it was baked") as caught:
         list(blocks)
     assert caught.value.detail == f"baked {'0' * 64}\nread  {digest(raw)}"
@@ -60,4 +60,4 @@ def test_a_failed_block_ends_it(raw: Path) -> None:
             raise BakeryError("refused")
 
     with pytest.raises(BakeryError, match="refused"):
-        list(send_blocks(RawDisk(raw, BLOCK), send, sha256=digest(raw), workers=2, window=2))
+        list(send_blocks(DigestedDisk(raw, BLOCK), send, sha256=digest(raw), workers=2, window=2))
