@@ -44,6 +44,15 @@ software:
     - name: nginx
 """
 
+# The last role of an image whose first ones are in a layer.
+LAST = """\
+- name: Write a file
+  ansible.builtin.copy:
+    content: "{{ last_text }}\\n"
+    dest: /etc/last
+    mode: "0644"
+"""
+
 
 def write_image(mode: str, updates: str = "all") -> str:
     """The text of the definition that is baked."""
@@ -54,12 +63,16 @@ def write_image(mode: str, updates: str = "all") -> str:
 class Bakes:
     """Wall seconds. `packer` is Packer's own share of the vm bake: the same template without the bakery around it.
 
+    `vm` boots its guest, `saved_boot` goes on from a saved boot of the base, and `layered` from that of the layer in
+    front of the last role, which changed.
     `updates` is what `updates: all` adds by mode, over a base that has no updates.
     """
 
     accelerator: str
     stock: float
     vm: float
+    saved_boot: float
+    layered: float
     packer: float
     chroot: float
     updates: dict[str, float]
@@ -84,7 +97,31 @@ def measure(folder: Path) -> Bakes:
     ours = ("flatten", "digest")  # what the bakery does with the disk when Packer is done
     packer = sum(seconds for phase, seconds in artifact["seconds"].items() if phase not in ours)
     accelerator = qemu.accelerator()
-    return Bakes(accelerator, _stock(project, accelerator), vm, packer, chroot, updates)
+    stock = _stock(project, accelerator)
+    return Bakes(accelerator, stock, vm, _bake_restored(project), _bake_layered(project), packer, chroot, updates)
+
+
+def _bake_restored(project: Project) -> float:
+    """Seconds of the vm bake without layers, once a bake has saved the boot of its base."""
+    (project.definitions / "bench-vm.yaml").write_text(write_image("vm") + "      vars: {nginx_message: Changed.}\n")
+    bakery(project, "cache", "gc", definitions=False)
+    return bakery(project, "bake", "bench-vm")
+
+
+def _bake_layered(project: Project) -> float:
+    """Seconds of a vm bake whose last role changed, once a bake has saved the boot of the layer before it."""
+    own = project.workspace / "layered"
+    role = own / "ansible" / "roles" / "last"
+    for name, text in {"tasks/main.yml": LAST, "meta/bakery.yml": "modes: [vm]\n"}.items():
+        (role / name).parent.mkdir(parents=True)
+        (role / name).write_text(text)
+    seconds = 0.0
+    for number in range(3):
+        definition = write_image("vm").replace("bench-vm", "bench-layered")
+        last = f'    - name: last\n      vars: {{last_text: "{number}"}}\n'
+        (project.definitions / "bench-layered.yaml").write_text(definition + last)
+        seconds = bakery(project, "bake", "bench-layered", root=own)
+    return seconds
 
 
 def _compare_updates(project: Project, first: float) -> float:
@@ -103,10 +140,11 @@ def _read_tasks(log: Path) -> float:
     return sum(profile.get(name, 0) for name in ("Upgrade packages", "Remove old kernels"))
 
 
-def bakery(project: Project, *arguments: str) -> float:
-    """Wall seconds of a verb on a project."""
-    places = ["--definitions", str(project.definitions), "--workspace", str(project.workspace)]
-    return _timed([str(ROOT / ".venv/bin/bakery"), *arguments, *places], dict(os.environ))
+def bakery(project: Project, *arguments: str, root: Path = ROOT, definitions: bool = True) -> float:
+    """Wall seconds of a verb on a project, whose roles may be in another `root`."""
+    places = ["--workspace", str(project.workspace)]
+    places += ["--definitions", str(project.definitions)] if definitions else []
+    return _timed([str(ROOT / ".venv/bin/bakery"), *arguments, *places], dict(os.environ), root)
 
 
 def _stock(project: Project, accelerator: str) -> float:
@@ -153,7 +191,7 @@ def _playbook_variables(folder: Path) -> dict[str, object]:
     }
 
 
-def _timed(command: list[str], environment: dict[str, str]) -> float:
+def _timed(command: list[str], environment: dict[str, str], folder: Path = ROOT) -> float:
     began = time.monotonic()
-    subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     return time.monotonic() - began
