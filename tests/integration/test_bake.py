@@ -376,8 +376,6 @@ def test_a_bake_in_a_guest(bakery: Bakery, chroot: Baked) -> None:
     ]
     assert guests and all(b"hostfwd=tcp:127.0.0.1:" in line for line in guests), "SSH is open to this machine only"
     assert leftovers(bakery.project.workspace) == []
-    console = Path(baked.artifact.log).with_suffix(".console")
-    assert "login:" in console.read_text(errors="replace")
     alike = ("/etc/nginx", "/var/www")
     in_guest, in_chroot = read(baked.artifact, *alike), read(chroot.artifact, *alike)
     salted = "/etc/nginx/status.htpasswd"  # each bake takes a salt of its own

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.clouds.local.builder import find_strategies
 from bakery.engine import toolbox
 from bakery.machine import ssh
 from bakery.model.project import Project
@@ -46,7 +47,8 @@ def read_inventory(folder: Path, known_hosts: Path, key: Path) -> str:
     return answer
 
 
-def test_ansible_talks_to_the_machine_of_the_bake_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["linear", "mitogen_linear"], ids=["machines at targets", "guests here"])
+def test_ansible_talks_to_the_machine_of_the_bake_alone(tmp_path: Path, strategy: str) -> None:
     host_key = ssh.make_host_key(tmp_path)
     (tmp_path / "inventory").write_text(read_inventory(tmp_path, host_key.known_hosts, host_key.path) + "\n")
     record = tmp_path / "arguments"
@@ -57,6 +59,8 @@ def test_ansible_talks_to_the_machine_of_the_bake_alone(tmp_path: Path) -> None:
         "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
         "ANSIBLE_CONFIG": str(ROOT / "ansible" / "playbooks" / "ansible.cfg"),
         "ANSIBLE_HOME": str(tmp_path / "ansible"),
+        "ANSIBLE_STRATEGY": strategy,
+        "ANSIBLE_STRATEGY_PLUGINS": str(find_strategies()),
     }
     ansible = Path(sys.executable).with_name("ansible")
     run = subprocess.run(

@@ -30,6 +30,11 @@ variable "ssh_timeout" {
   description = "Time that the guest may take to answer."
 }
 
+variable "strategy_plugins" {
+  type        = string
+  description = "Folder of Mitogen's strategies for Ansible."
+}
+
 variable "serial_log" {
   type        = string
   description = "File for what the guest prints while it boots."

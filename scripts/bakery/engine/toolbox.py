@@ -27,8 +27,8 @@ SYSTEM_TOOLS = {
     "sfdisk": "--version",
     "mformat": "--version",
 }
-# Ansible's collections, and what it reads files and evaluates templates with.
-LIBRARIES = ("ansible", "ansible-core", "jinja2", "pyyaml")
+# Ansible's collections, and what it reads files, evaluates templates and runs modules with.
+LIBRARIES = ("ansible", "ansible-core", "jinja2", "mitogen", "pyyaml")
 MISSING = "missing"
 # A version in a text such as "Packer v1.16.0" or "packer-plugin-qemu_v1.0.9_x5.0", but no pre-release.
 RELEASE = re.compile(r"(?<![\d.])(\d+)\.(\d+)\.(\d+)(?![\d.-])")

@@ -1,5 +1,7 @@
 """Local builds: a guest in QEMU, or its disk in a chroot."""
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from bakery.clouds.builder import Builder, ssh_variables
@@ -39,6 +41,7 @@ def _guest_variables(job: Job) -> dict[str, Any]:
         "secrets": job.secret_references,
         **ssh_variables(job, SSH_TIMEOUT[job.toolchain.accelerator]),
         **({"ssh_timeout": RESTORED_TIMEOUT} if job.boot else {}),
+        "strategy_plugins": str(find_strategies()),
         "serial_log": str(job.console),
         "accelerator": job.toolchain.accelerator,
         "machine_type": machine.type,
@@ -48,6 +51,13 @@ def _guest_variables(job: Job) -> dict[str, Any]:
         "firmware_code": str(code),
         "firmware_vars": str(variables),
     }
+
+
+def find_strategies() -> Path:
+    """The folder of Mitogen's strategies for Ansible."""
+    package = find_spec("ansible_mitogen")
+    assert package and package.origin, "Mitogen is a dependency of this package"
+    return Path(package.origin).parent / "plugins" / "strategy"
 
 
 BUILDER = Builder(
