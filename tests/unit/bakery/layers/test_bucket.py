@@ -87,6 +87,23 @@ def test_the_disk_is_always_that_of_the_document(room: int, seen: tuple[bytes, b
     assert read(bucket, tmp_path) == seen
 
 
+def test_a_document_in_the_place_of_another_layer_is_none() -> None:
+    bucket = MemoryBucket()
+    send(bucket, b"disk")
+    other = "b" * 32
+    bucket.objects |= {key.replace(KEY, other): content for key, content in bucket.objects.items()}
+    assert LayerBucket(bucket, "web 1.0.0", silent).find(other) is None
+
+
+@pytest.mark.parametrize("name", ["layer.json", "layer.dsse.json"])
+def test_an_object_that_is_too_long_is_not_read(name: str) -> None:
+    """Whoever writes to the bucket could fill the memory of all machines."""
+    bucket = MemoryBucket()
+    send(bucket, b"disk")
+    bucket.objects[f"{KEY}/{name}"] += b" " * (1 << 20)
+    assert LayerBucket(bucket, "web 1.0.0", silent).find(KEY) is None
+
+
 def test_after_an_error_nothing_is_asked() -> None:
     bucket = MemoryBucket()
     texts: list[str] = []
