@@ -16,7 +16,7 @@ from bakery.host import files
 from bakery.host.aws_variables import check_variables, explain_settings
 from bakery.host.errors import BakeryError, NotFoundError, OutageError
 
-# A bucket that does not answer must not hold up a bake: one retry, and less than a minute at the worst.
+# A bucket that does not answer must not hold up a bake. A connection tries each address of S3, of which DNS names some.
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=20)
 OUTAGES = (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError)
 OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error responses": try again
