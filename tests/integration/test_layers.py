@@ -1,7 +1,8 @@
 """Bakes that start from layers, in a chroot with the real tools: the disks are those of bakes from nothing."""
 
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from bakery.machine.filesystem import root_of
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
 from bakery.model.resources import SHIPPED
+from doubles.aws.client import HOME_REGION, StandIn
 from doubles.packer import define
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]
@@ -153,6 +155,24 @@ def test_a_damaged_layer_is_named_and_the_bake_starts_before_it(bakery: Bakery) 
     artifact = bakery.bake("1.0.1", {"late_text": "two"})
     assert bakery.start == "with updates and packages"
     assert any(f"the layer {layer.key} is damaged" in event.text for event in bakery.events)
+    assert read(artifact, "/etc/late", "/etc/roles") == {"/etc/late": "two\n", "/etc/roles": "early\nlate\n"}
+
+
+def test_another_machine_starts_from_a_layer_in_a_bucket(
+    bakery: Bakery, aws: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its workspace has the same key, and nothing else."""
+    configuration = {"LocationConstraint": HOME_REGION}
+    aws.client("s3").create_bucket(Bucket="cache", CreateBucketConfiguration=configuration)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", HOME_REGION)
+    monkeypatch.setenv("BAKERY_LAYERS", "s3://cache/layers")
+    bakery.bake("1.0.0", {"late_text": "one"})
+    shutil.copytree(bakery.project.keys, tmp_path / "other" / "keys")
+    other = Bakery(replace(bakery.project, workspace=tmp_path / "other"), bakery.base)
+    artifact = other.bake("1.0.1", {"late_text": "two"})
+    assert other.start == "after the role early"
+    assert {layer.last for layer in other.layers} == {"early", "late"}
+    assert "CompleteMultipartUpload" in aws.actions(), "a real disk goes in parts"
     assert read(artifact, "/etc/late", "/etc/roles") == {"/etc/late": "two\n", "/etc/roles": "early\nlate\n"}
 
 

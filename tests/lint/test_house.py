@@ -51,6 +51,7 @@ WRITERS = {
     "host/files.py": "the one door",
     "host/process.py": "logs grow while a program runs",
     "reports/screen.py": "the log of a run grows",
+    "layers/bucket.py": "a download in a scratch folder",
     "layers/debian.py": "a disk in a scratch folder",
     "layers/download.py": "a part of a download, to go on with",
     "layers/releases.py": "a signed list, in a scratch folder",

@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.bake.layer_keys import Cut, list_cuts
+from bakery.clouds import CLOUDS
 from bakery.clouds.job import Job, Start
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event
 from bakery.host.parallel import Outcome, run_parallel
 from bakery.host.secret_search import searchable
+from bakery.layers.bucket import LayerBucket, describe_loss
 from bakery.layers.releases import fetch_digest
-from bakery.layers.store import Layer, LayerStore, SignedList
+from bakery.layers.store import Layer, LayerStore, SignedList, name_end
 from bakery.machine import disk_image, secret_search
 from bakery.model import documents
 from bakery.model.documents import Strict, Time
@@ -60,13 +62,14 @@ class Beginning(Strict):
 class Layers:
     """The layers of one bake. `cuts` are the places where it may keep one, in their order.
 
-    `secrets` are the values that must not be on a layer.
+    `secrets` are the values that must not be on a layer. With a `bucket`, machines share the layers of their stores.
     """
 
     store: LayerStore
     job: Job
     cuts: tuple[Cut, ...]
     secrets: tuple[str, ...]
+    bucket: LayerBucket | None = None
 
     @contextmanager
     def started(self, *, fresh: bool) -> Iterator[Job]:
@@ -84,6 +87,10 @@ class Layers:
             documents.save(self._describe_beginning(start.layer), self._began)
             try:
                 yield self._start_job(start)
+            except KeyboardInterrupt:
+                if self.bucket:
+                    self.bucket.close()  # nobody waits for an upload then
+                raise
             finally:
                 self._keep_drafts(of_killed_run=False)
 
@@ -121,7 +128,7 @@ class Layers:
         later = {cut.roles: cut.key for cut in self.cuts if cut.roles > start.roles}
         if start.layer is None:
             return replace(self.job, cuts=later)
-        end = _name_end(start.layer.last)
+        end = name_end(start.layer.last)
         self._note(f"start from the layer {end}, which saves {start.layer.seconds:.0f} s")
         return replace(
             self.job, cuts=later, start=Start(self._disk, start.layer.sha256, start.roles, start.layer.upgraded)
@@ -135,23 +142,48 @@ class Layers:
         self._disk.unlink(missing_ok=True)
         archives = _Archives(self.job)
         for cut in () if fresh else reversed(self.cuts):
-            layer = self.store.find(cut.key)
-            if layer and self._holds(layer, archives) and self.store.take(layer, self._disk):
+            layer = self._take(cut.key, archives)
+            if layer is None and self._fetch(cut.key, archives):
+                layer = self._take(cut.key, archives)
+            if layer:
                 return _Place(cut.roles, layer)
         return _Place()
 
-    def _holds(self, layer: Layer, archives: "_Archives") -> bool:
+    def _take(self, key: str, archives: "_Archives") -> Layer | None:
+        """A layer of the store that holds, with its disk brought to the bake; None if there is none."""
+        layer = self.store.find(key)
+        if layer and self._holds(layer, self.store.envelope(layer), archives) and self.store.take(layer, self._disk):
+            return layer
+        return None
+
+    def _fetch(self, key: str, archives: "_Archives") -> bool:
+        """Bring a layer that holds from the bucket to the store; False if there is none, or a disk refuses it."""
+        shared = self.bucket.find(key) if self.bucket else None
+        if not self.bucket or not shared or not self._holds(shared.layer, shared.envelope, archives):
+            return False
+        try:
+            with files.scratch(self.store.folder, "layer") as scratch:
+                disk = scratch / "disk.qcow2"
+                if not self.bucket.fetch(shared.layer, disk):
+                    return False
+                self.store.keep(shared.layer, disk, shared.envelope)
+        except BakeryError as error:
+            self._note(f"a layer cannot be fetched: {error.message}")
+            return False
+        return True
+
+    def _holds(self, layer: Layer, envelope: bytes, archives: "_Archives") -> bool:
         """Whether a bake from nothing would make a layer again: it is not old, and no archive has changed."""
         age = time.time() - datetime.fromisoformat(layer.created).timestamp()
         if not 0 <= age <= OLDEST_SECONDS:  # one of the future comes from a wrong clock
             return False
-        return self._is_signed(layer) and archives.are_as_before(layer.archives)
+        return self._is_signed(layer, envelope) and archives.are_as_before(layer.archives)
 
-    def _is_signed(self, layer: Layer) -> bool:
+    def _is_signed(self, layer: Layer, envelope: bytes) -> bool:
         """Whether a job that may bake disks made a layer: it may come from a cache that others write to."""
         where = str(self.store.folder / layer.key)
         try:
-            signed = open_keyring(self.job.project).verify(self.store.envelope(layer), DUTY, where)
+            signed = open_keyring(self.job.project).verify(envelope, DUTY, where)
         except BakeryError as error:
             self._note(f"the layer {layer.key} is not used: {error.message}")
             return False
@@ -167,14 +199,14 @@ class Layers:
 
     def _keep_draft(self, cut: Cut, draft: Path, beginning: Beginning) -> None:
         if self.secrets and self._has_secret(draft):
-            self._note(f"no layer is kept {_name_end(cut.last)}: a secret is on the disk")
+            self._note(f"no layer is kept {name_end(cut.last)}: a secret is on the disk")
             return
         description = documents.load(Description, draft.with_suffix(".json"))
         archives = {*beginning.archives, *(SignedList(*line.split()) for line in description.archives)}
         unsigned = [archive.url for archive in archives if archive.sha256 == UNSIGNED]
         if unsigned or not archives:  # nobody could ask whether its packages are still the newest
             reason = f"apt has no signed list of {min(unsigned)}" if unsigned else "apt names no archive"
-            self.job.progress(f"no layer is kept {_name_end(cut.last)}, since {reason}")
+            self.job.progress(f"no layer is kept {name_end(cut.last)}, since {reason}")
             return
         layer = Layer(
             key=cut.key,
@@ -187,7 +219,11 @@ class Layers:
             sha256=files.sha256(draft),
             created=beginning.created,
         )
-        self.store.keep(layer, draft, open_keyring(self.job.project).sign(_describe(layer), DUTY))
+        envelope = open_keyring(self.job.project).sign(_describe(layer), DUTY)
+        with draft.open("rb") as disk:  # which stays readable if another bake removes the layer
+            self.store.keep(layer, draft, envelope)
+            if self.bucket:
+                self.bucket.send(layer, disk, envelope)
 
     def _has_secret(self, draft: Path) -> bool:
         with disk_image.as_raw(draft) as raw:
@@ -206,11 +242,12 @@ class _Place:
 
 
 class _Archives:
-    """The signed lists of package archives as they are now; each is asked for once."""
+    """The signed lists of package archives as they are now; each is asked for once, and named once if it changed."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._answers: dict[str, Outcome[str]] = {}
+        self._named: set[str] = set()
 
     def are_as_before(self, lists: tuple[SignedList, ...]) -> bool:
         """Whether each list is the one of before; a note names the first that is not."""
@@ -218,10 +255,12 @@ class _Archives:
         new = [archive.url for archive in asked if archive.url not in self._answers]
         self._answers |= {outcome.name: outcome for outcome in run_parallel(new, fetch_digest, ARCHIVE_JOBS)}
         changed = [archive for archive in asked if self._answers[archive.url].result != archive.sha256]
-        for archive in changed[:1]:
-            error = self._answers[archive.url].error
+        if changed and changed[0].url not in self._named:
+            url = changed[0].url
+            self._named.add(url)
+            error = self._answers[url].error
             reason = error.message if error else "it has changed"
-            text = f"a layer is not used, because of the archive {archive.url}: {reason}"
+            text = f"a layer is not used, because of the archive {url}: {reason}"
             self._job.report(Event("note", "bake", self._job.subject, text))
         return not changed
 
@@ -232,15 +271,27 @@ class _Archives:
 
 
 def plan_layers(job: Job, inputs: Mapping[str, str], secrets: Iterable[str]) -> Layers:
-    """The layers of a bake whose inputs are known; `secrets` are values that must not be on one."""
+    """The layers of a bake whose inputs are known; `secrets` are values that must not be on one.
+
+    UsageError if BAKERY_LAYERS names neither a folder nor a bucket.
+    """
     assert job.base
     store = LayerStore(job.project.layers, job.report, shared=job.project.layers != job.project.own_layers)
-    return Layers(store, job, list_cuts(job.definition, inputs, job.base.sha256, job.project.resources), tuple(secrets))
+    cuts = list_cuts(job.definition, inputs, job.base.sha256, job.project.resources)
+    return Layers(store, job, cuts, tuple(secrets), _open_bucket(job) if cuts else None)
 
 
-def _name_end(last: str) -> str:
-    """The end of a layer in messages, by its last role."""
-    return f"after the role {last}" if last else "with updates and packages"
+def _open_bucket(job: Job) -> LayerBucket | None:
+    """The bucket that BAKERY_LAYERS names; None, with a note if it cannot be used."""
+    location = job.project.layer_bucket
+    if not location:
+        return None
+    [opener] = [cloud.open_bucket for cloud in CLOUDS.values() if cloud.open_bucket]
+    try:
+        return LayerBucket(opener(location), job.subject, job.report)
+    except BakeryError as error:
+        job.report(Event("note", "bake", job.subject, describe_loss(location, error)))
+        return None
 
 
 def _describe(layer: Layer) -> Statement:

@@ -49,7 +49,7 @@ def list_layers(workspace: options.Workspace = options.WORKSPACE, json: options.
     """List the layers, the one that was used last first.
 
     A layer is the disk of a bake after some of its steps. The next bake whose first steps have the same inputs starts
-    there. SAVES is the time that these steps took.
+    there. SAVES is the time that these steps took. If BAKERY_LAYERS names a bucket, the layers in it are not listed.
 
     Example: bakery cache ls
     """
@@ -81,7 +81,7 @@ def gc(
     """Remove all layers; with --size, those that were not used for longest.
 
     Bakes remove some by themselves when all together have more than 20 GiB. Without a layer, a bake starts from an
-    earlier one or from its base.
+    earlier one or from its base. If BAKERY_LAYERS names a bucket, the layers in it stay.
 
     Example: bakery cache gc --size 5GiB
     """
@@ -93,7 +93,8 @@ def gc(
 def verify(workspace: options.Workspace = options.WORKSPACE) -> None:
     """Read all layers, and remove those whose disk is not the one that was kept; exit 1 if there are any.
 
-    Each bake checks the layer that it starts from, so this only tells of a failing disk before a bake does.
+    Each bake checks the layer that it starts from, so this only tells of a failing disk before a bake does. If
+    BAKERY_LAYERS names a bucket, the layers in it are not read.
 
     Example: bakery cache verify
     """

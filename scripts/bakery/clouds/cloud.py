@@ -8,6 +8,7 @@ from bakery.clouds.builder import Builder
 from bakery.clouds.read_back import OpenDisk
 from bakery.clouds.target import Target
 from bakery.model.bases import CloudBase
+from bakery.model.bucket import Bucket
 from bakery.model.definition import ImageDefinition
 from bakery.model.distribution import CloudDistribution
 from bakery.model.documents import VendorBase
@@ -43,7 +44,7 @@ class Cloud:
     Vault; `id_tokens` maps variables of the tokens that a CI job logs in with to their audiences. `check` raises
     UsageError for mistakes that the models cannot find. `try_login` logs in with the fields of the target's secret, or
     with what the environment has, and changes nothing; BakeryError if the cloud refuses it. `open_topic` opens a topic
-    by its ARN, if the cloud has topics.
+    by its ARN, if the cloud has topics, and `open_bucket` a bucket by its location s3://BUCKET/PREFIX.
     `find_base` asks the cloud, with the fields of its secret, for the newest base of a vendor. `open_disk` reads the
     bytes of an image back; None where a cloud gives none. `unseen_users` are those that its target cannot find.
     Its target is an `IncrementalTarget` if it is `incremental`.
@@ -60,6 +61,7 @@ class Cloud:
     check: Callable[[ImageDefinition, Where], None] = check_nothing
     try_login: Callable[[ImageDefinition, Mapping[str, str]], None] = try_nothing
     open_topic: Callable[[str], Topic] | None = None
+    open_bucket: Callable[[str], Bucket] | None = None
     find_base: Callable[[ImageDefinition, Mapping[str, str]], VendorBase] | None = None
     open_disk: OpenDisk | None = None
     unseen_users: str = ""

@@ -29,7 +29,7 @@ from bakery.machine import network
 from bakery.machine.timeout import ssh_timeout
 from bakery.model.bases import QEMU
 from bakery.model.definition import ImageDefinition
-from bakery.model.project import Project
+from bakery.model.project import Project, name_shared_layers
 from bakery.model.version import ImageVersion
 from bakery.signing import Duty
 
@@ -174,6 +174,7 @@ def _machine_lacks(session: Session, work: Sequence[Work]) -> Iterator[Lack]:
         return
     yield from _try_check(partial(check_folders, session.project))
     yield from _try_check(partial(ssh_timeout, "10m"))
+    yield from _try_check(name_shared_layers)
     yield from _try_check(partial(_require_space, session, bakes))
     if any(QEMU in each.builders for each in bakes):
         yield from _try_check(network.allowed_ports)

@@ -19,7 +19,7 @@ from bakery.infra.env import variables
 from bakery.layers.debian import NEEDED_BYTES
 from bakery.machine import network, qemu, root
 from bakery.machine.timeout import ssh_timeout
-from bakery.model.project import Project
+from bakery.model.project import Project, name_shared_layers
 
 Stage = Literal["bake", "refresh", "verify", "publish", "infra"]
 SECONDS = 120.0  # for a program to answer; a first start from a cold disk can take half a minute
@@ -152,6 +152,7 @@ def _check_settings(project: Project) -> str:
     check_folders(project)
     require_readable(project.workspace)
     ssh_timeout("10m")
+    name_shared_layers()
     network.allowed_ports()
     return "bakes take the folders and variables"
 

@@ -51,6 +51,11 @@ class Layer(Strict):
     schema: Literal["bakery/layer/1"] = "bakery/layer/1"
 
 
+def name_end(last: str) -> str:
+    """The end of a layer in messages, by its last role."""
+    return f"after the role {last}" if last else "with updates and packages"
+
+
 class LayerStore:
     """The layers in a folder. In a `shared` one, others may write to a disk after its digest was compared."""
 

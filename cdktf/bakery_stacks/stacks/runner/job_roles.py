@@ -12,12 +12,13 @@ from constructs import Construct
 from bakery.clouds.aws import AUDIENCE
 from bakery_stacks.blocks import publisher
 from bakery_stacks.blocks.policy import Conditions, Statement, policy_document, statement
-from bakery_stacks.config import Environment, aws_partition
+from bakery_stacks.config import Environment, aws_partition, dns_suffix
 from bakery_stacks.outputs import DistributionOutputs
 from bakery_stacks.stacks.runner import builder, registry
 from bakery_stacks.stacks.runner.settings import Oidc, Subject
 
 CHECK = "check"  # the role that every branch gets
+LAYERS = "layers"  # the prefix in the bucket of the cache below which bakes share layers
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,10 @@ class JobRoles(Construct):
         oidc: Oidc,
         distribution: DistributionOutputs,
         repository_arn: str,
+        layer_rights: Sequence[Statement],
     ) -> None:
         super().__init__(scope, name)
-        roles = job_roles(environment, oidc, distribution, repository_arn)
+        roles = job_roles(environment, oidc, distribution, repository_arn, layer_rights)
         audiences = [_audience(duty) for role in roles for duty in role.duties]
         provider = IamOpenidConnectProvider(self, "gitlab", url=gitlab_url, client_id_list=audiences)
         host = urlsplit(gitlab_url).netloc
@@ -60,7 +62,11 @@ class JobRoles(Construct):
 
 
 def job_roles(
-    environment: Environment, oidc: Oidc, distribution: DistributionOutputs, repository_arn: str
+    environment: Environment,
+    oidc: Oidc,
+    distribution: DistributionOutputs,
+    repository_arn: str,
+    layer_rights: Sequence[Statement],
 ) -> list[JobRole]:
     """The roles of an environment."""
     bucket, keys = distribution.catalog_bucket_arn, distribution.key_arns
@@ -72,7 +78,7 @@ def job_roles(
             "bake",
             "Bakes machine images",
             ["bake-private", "bake-public"],
-            [*publisher.baking_rights(environment, bucket, home_key), *build],
+            [*publisher.baking_rights(environment, bucket, home_key), *layer_rights, *build],
         ),
         JobRole(
             "verify", "Tests machine images", ["verify"], publisher.verifying_rights(environment, bucket, home_key)
@@ -85,6 +91,18 @@ def job_roles(
             publisher.publishing_rights(environment, bucket, all_keys),
         ),
         JobRole("push", "Pushes the image that jobs run in", ["runner-image"], registry.push_rights(repository_arn)),
+    ]
+
+
+def share_layers(environment: Environment, bucket: str, key_arn: str) -> list[Statement]:
+    """Rights to share layers in the bucket of the cache. Without the one to list, S3 denies what is not there."""
+    home = environment.home_region
+    arn = f"arn:{aws_partition(home)}:s3:::{bucket}"
+    through_s3: Conditions = {"StringEquals": {"kms:ViaService": f"s3.{home}.{dns_suffix(home)}"}}
+    return [
+        statement("LayersList", ["s3:ListBucket"], [arn]),
+        statement("Layers", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [f"{arn}/{LAYERS}/*"]),
+        statement("LayersKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key_arn], conditions=through_s3),
     ]
 
 

@@ -10,6 +10,7 @@ from bakery_stacks.blocks import sessions
 from bakery_stacks.blocks.alarms import Alarms, alarm_encryption
 from bakery_stacks.blocks.log_key import log_encryption
 from bakery_stacks.blocks.machine import Machine
+from bakery_stacks.blocks.policy import Statement
 from bakery_stacks.blocks.sessions import Sessions
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.channel_images import ChannelImages
@@ -19,7 +20,7 @@ from bakery_stacks.stacks.runner import machines, registry, user_data
 from bakery_stacks.stacks.runner.cache_bucket import CacheBucket
 from bakery_stacks.stacks.runner.config_toml import ResourceNames
 from bakery_stacks.stacks.runner.fleet import manager_group, worker_group
-from bakery_stacks.stacks.runner.job_roles import JobRoles
+from bakery_stacks.stacks.runner.job_roles import LAYERS, JobRoles, share_layers
 from bakery_stacks.stacks.runner.registry import Registry
 from bakery_stacks.stacks.runner.rights import manager_rights
 from bakery_stacks.stacks.runner.settings import Oidc, Runner
@@ -58,7 +59,9 @@ class RunnerStack(AwsStack):
         machines.connect_machines(manager, workers, gitlab_port=gitlab, vault_port=vault)
         make_groups(self, section, names, manager, workers, inputs.network.subnet_ids)
         if section.bakes.oidc:
-            make_job_roles(self, section.gitlab_url, section.bakes.oidc, inputs.distribution, images.arn)
+            layer_rights = share_layers(self.environment, names.cache_bucket, key.arn)
+            make_job_roles(self, section.gitlab_url, section.bakes.oidc, inputs.distribution, images.arn, layer_rights)
+            self.output("layers", f"s3://{names.cache_bucket}/{LAYERS}", "BAKERY_LAYERS in .gitlab/bakery.env")
 
         self.output("alarm_topic_arn", alarms.topic_arn, "topic that reports a manager that does not start")
         self.output("cache_bucket", cache.name, "bucket of jobs' caches")
@@ -127,7 +130,12 @@ def make_groups(
 
 
 def make_job_roles(
-    stack: AwsStack, gitlab_url: str, oidc: Oidc, distribution: DistributionOutputs, repository_arn: str
+    stack: AwsStack,
+    gitlab_url: str,
+    oidc: Oidc,
+    distribution: DistributionOutputs,
+    repository_arn: str,
+    layer_rights: Sequence[Statement],
 ) -> None:
     """The roles that jobs get for their ID tokens."""
     roles = JobRoles(
@@ -138,6 +146,7 @@ def make_job_roles(
         oidc=oidc,
         distribution=distribution,
         repository_arn=repository_arn,
+        layer_rights=layer_rights,
     )
     for name, arn in roles.arns.items():
         stack.output(f"{name}_role_arn", arn, f"BAKERY_{name.upper()}_ROLE_ARN in .gitlab/bakery.env")

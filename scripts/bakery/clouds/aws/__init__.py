@@ -9,6 +9,7 @@ from bakery.clouds.cloud import Cloud, Topic, Where
 from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Target
 from bakery.machine.held_disk import HeldDisk
+from bakery.model.bucket import Bucket
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
 from bakery.model.project import Project
@@ -34,6 +35,12 @@ def _open_topic(arn: str) -> Topic:
     from bakery.clouds.aws.topics import SnsTopic  # boto3 takes 150 ms to import
 
     return SnsTopic(arn)
+
+
+def _open_bucket(location: str) -> Bucket:
+    from bakery.clouds.aws.bucket import S3Bucket  # boto3 takes 150 ms to import
+
+    return S3Bucket(location)
 
 
 def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> VendorBase:
@@ -66,6 +73,7 @@ CLOUD = Cloud(
     check=_check_settings,
     try_login=_try_login,
     open_topic=_open_topic,
+    open_bucket=_open_bucket,
     find_base=_find_base,
     open_disk=_open_disk,
     incremental=True,

@@ -151,6 +151,7 @@ def test_packer_is_asked_once_for_all_plugins(bakery: CliRunner, programs: Progr
     [
         ("BAKERY_SSH_TIMEOUT", "soon", "BAKERY_SSH_TIMEOUT is 'soon', not a duration"),
         ("BAKERY_GUEST_PORTS", "all", "'all' in BAKERY_GUEST_PORTS is no port"),
+        ("BAKERY_LAYERS", "s3://", "BAKERY_LAYERS: 's3://' is not a location of layers"),
     ],
 )
 def test_a_setting_that_bakes_would_refuse(

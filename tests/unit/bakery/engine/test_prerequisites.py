@@ -298,6 +298,16 @@ def test_a_wrong_time_limit(bakery: CliRunner) -> None:
     assert error.message == "BAKERY_SSH_TIMEOUT is 'soon', not a duration"
 
 
+def test_a_location_of_layers_that_is_none(bakery: CliRunner) -> None:
+    bakery.monkeypatch.setenv("BAKERY_LAYERS", "gs://cache")
+    answer = bakery("bake", "base")
+    assert answer.code == 64
+    assert (
+        "error: BAKERY_LAYERS: 'gs://cache' is not a location of layers\nhint: it is a folder, or s3://" in answer.err
+    )
+    assert bakery.did == []
+
+
 def test_a_key_that_may_not_sign(bakery: CliRunner, tmp_path: Path) -> None:
     bakery.monkeypatch.setenv("BAKERY_SIGNING_KEY", str(tmp_path / "none.pem"))
     (error,) = refused(bakery, "base")

@@ -12,7 +12,7 @@ from bakery_stacks.stacks.runner import job_roles
 from bakery_stacks.stacks.runner.job_roles import JobRole
 from bakery_stacks.stacks.runner.settings import Oidc, Subject
 from unit.bakery_stacks.iam import Resource, allows, takes
-from unit.bakery_stacks.stacks.runner.examples import DISTRIBUTION, section
+from unit.bakery_stacks.stacks.runner.examples import DISTRIBUTION, PLACES, section
 
 HOST = "gitlab.example.com"
 OIDC = Oidc(subjects=(Subject(project="platform/images", ref="main"),), builds_in_aws=True)
@@ -34,9 +34,20 @@ PARAMETER = "arn:aws:ssm:eu-west-1:123456789012:parameter/bakery/web/x86_64/chan
 IMAGE = "arn:aws:ec2:eu-west-1::image/ami-1"
 
 
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/runner"
+CACHE = f"arn:aws:s3:::{PLACES.cache_bucket}"
+
+
 @pytest.fixture(scope="module")
 def roles(environment: Environment) -> dict[str, JobRole]:
-    return {role.name: role for role in job_roles.job_roles(environment, OIDC, DISTRIBUTION, REPOSITORY)}
+    return {
+        role.name: role
+        for role in job_roles.job_roles(environment, OIDC, DISTRIBUTION, REPOSITORY, layer_rights(environment))
+    }
+
+
+def layer_rights(environment: Environment) -> list[Statement]:
+    return job_roles.share_layers(environment, PLACES.cache_bucket, KEY)
 
 
 def trust(role: JobRole) -> Statement:
@@ -87,6 +98,12 @@ WORK = {
     ("s3:PutObject", f"{CATALOG}/images/web/x86_64/channels/versions/000001.json"): {"publish"},
     ("s3:PutObject", f"{CATALOG}/images/web/x86_64/channels/failures/000001.json"): {"publish"},
     ("s3:DeleteObject", RECORD): set(),
+    ("s3:ListBucket", CACHE): {"bake"},
+    ("s3:GetObject", f"{CACHE}/layers/0123/layer.json"): {"bake"},
+    ("s3:PutObject", f"{CACHE}/layers/0123/layer.json"): {"bake"},
+    ("s3:DeleteObject", f"{CACHE}/layers/0123/layer.json"): {"bake"},
+    ("s3:GetObject", f"{CACHE}/runner/0123/project/1/cache.zip"): set(),
+    ("s3:PutObject", f"{CACHE}/runner/0123/project/1/cache.zip"): set(),
     ("ssm:PutParameter", PARAMETER): {"publish"},
     ("ssm:GetParameter", PARAMETER): {"check", "publish"},
     ("sns:Publish", "arn:aws:sns:eu-west-1:123456789012:new-images"): {"bake", "verify", "publish"},
@@ -114,7 +131,10 @@ def test_a_role_does_the_work_of_its_duty_and_no_other(
 
 def test_without_builds_in_aws_a_bake_reaches_nothing_but_the_catalog(environment: Environment) -> None:
     quiet = OIDC.model_copy(update={"builds_in_aws": False})
-    made = {role.name: role for role in job_roles.job_roles(environment, quiet, DISTRIBUTION, REPOSITORY)}
+    made = {
+        role.name: role
+        for role in job_roles.job_roles(environment, quiet, DISTRIBUTION, REPOSITORY, layer_rights(environment))
+    }
     services = {action.partition(":")[0] for statement in made["bake"].rights for action in statement["Action"]}
     assert services == {"s3", "kms", "sns"}
     key = next(statement for statement in made["bake"].rights if statement["Sid"] == "CatalogKey")
