@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bakery.engine import toolbox
 from bakery.machine import qemu, ssh
@@ -61,10 +62,11 @@ def write_image(mode: str, updates: str = "all") -> str:
 
 @dataclass(frozen=True)
 class Bakes:
-    """Wall seconds. `packer` is Packer's own share of the vm bake: the same template without the bakery around it.
+    """Wall seconds.
 
-    `vm` boots its guest, `saved_boot` goes on from a saved boot of the base, and `layered` from that of the layer in
-    front of the last role, which changed.
+    `vm` boots its guest and saves the boot. `saved_boot` goes on from there, and `packer` is Packer's share of it: the
+    same template without the bakery around it. `layered` goes on from the boot of the layer in front of the last role,
+    which changed.
     `updates` is what `updates: all` adds by mode, over a base that has no updates.
     """
 
@@ -90,15 +92,20 @@ def measure(folder: Path) -> Bakes:
     chroot = bakery(project, "bake", "bench-chroot")
     updates = {"chroot": _compare_updates(project, chroot)}
     vm = bakery(project, "bake", "bench-vm")
-    artifact = json.loads(
-        (project.artifact_folder(ImageVersion("bench-vm", "x86_64", "1.0.0")) / "artifact.json").read_text()
-    )
-    updates["vm"] = _read_tasks(Path(artifact["log"]))
+    updates["vm"] = _read_tasks(Path(_read_artifact(project, "1.0.0")["log"]))
+    saved_boot = _bake_restored(project)
     ours = ("flatten", "digest")  # what the bakery does with the disk when Packer is done
-    packer = sum(seconds for phase, seconds in artifact["seconds"].items() if phase not in ours)
+    seconds = _read_artifact(project, "1.0.1")["seconds"]
+    packer = sum(each for phase, each in seconds.items() if phase not in ours)
+    layered = _bake_layered(project)
     accelerator = qemu.accelerator()
-    stock = _stock(project, accelerator)
-    return Bakes(accelerator, stock, vm, _bake_restored(project), _bake_layered(project), packer, chroot, updates)
+    return Bakes(accelerator, _stock(project, accelerator), vm, saved_boot, layered, packer, chroot, updates)
+
+
+def _read_artifact(project: Project, version: str) -> dict[str, Any]:
+    """The document of the vm bake."""
+    folder = project.artifact_folder(ImageVersion("bench-vm", "x86_64", version))
+    return dict(json.loads((folder / "artifact.json").read_text()))
 
 
 def _bake_restored(project: Project) -> float:
