@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from bakery.bake.failed_task import find_cause
-from bakery.bake.watch import Watch
+from bakery.bake.watch import ORIGIN, Watch
 from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError, DiskError
 from bakery.host.files import MAKE_ROOM
@@ -19,6 +19,9 @@ SHOWN = 15  # lines of a console or of a program's output
 SCREEN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PLACE = re.compile(r"^\s+on (?P<file>\S+) line (?P<line>\d+)")
 PLUGIN = re.compile(r"^\* (?P<source>\S+) (?P<version>.+)$")
+# Ansible 2.19 prints this before a refusal, and before the failure of a task, which `Watch` reads.
+ERROR = "[ERROR]: "
+REFUSED_FILE = re.compile(rf"{re.escape(ERROR)}(?!Task failed)")
 KILLED_HINT = "if nobody killed it, the machine may have run out of memory: see 'dmesg'; nothing was left running"
 # Packer prints this when a program that it started was stopped from outside.
 CANCELLED = "Cleanly cancelled builds after being interrupted"
@@ -37,6 +40,7 @@ def explain_failure(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
         or _missing_plugins(watch)
         or _refused_secret(watch)
         or _invalid_template(watch)
+        or _refused_file(watch)
         or _last_words(error, watch)
     )
     failure.log = error.log
@@ -154,6 +158,19 @@ def _invalid_template(watch: Watch) -> BakeryError | None:
         where=f"{place['file']}:{place['line']}" if place else "",
         detail="\n".join(lines[:SHOWN]),
         hint="fix the template and run it again; nothing was started",
+    )
+
+
+def _refused_file(watch: Watch) -> BakeryError | None:
+    """A file that Ansible cannot read, such as tasks that are no YAML: no task fails then."""
+    start = next((number for number, line in enumerate(watch.lines) if REFUSED_FILE.match(line)), None)
+    if start is None:
+        return None
+    origin = next((match for line in watch.lines[start:] if (match := ORIGIN.match(line))), None)
+    return BakeryError(
+        f"Ansible stopped: {watch.lines[start].removeprefix(ERROR)}",
+        where=origin["where"] if origin else "",
+        hint="correct the file, and run it again",
     )
 
 

@@ -85,7 +85,7 @@ def test_ansible_gets_the_software(world: PackerProject) -> None:
         "software_start": {},
         "software_layers": {
             "cuts": {},
-            "seconds": 30,
+            "seconds": 10,
             "folder": str(world.folder / "scratch" / "ansible" / "layers"),
         },
         "image_tests": [],
@@ -188,6 +188,24 @@ sys.exit(1)
     assert error.detail == "nginx: [emerg] line 3"
 
 
+def test_a_file_that_ansible_cannot_read_is_named(world: PackerProject) -> None:
+    """It is read when its role begins, so no task fails."""
+    error = failure(
+        world,
+        """
+ansible(
+    "TASK [Apply a role] ****",
+    "[ERROR]: YAML parsing failed: Colons in unquoted values must be followed by a non-space character.",
+    "Origin: roles/app/tasks/main.yml:56:23",
+)
+print("Build 'qemu.image' errored after 9 seconds: Error executing Ansible: Non-zero exit status: exit status 4")
+sys.exit(1)
+""",
+    )
+    reason = "YAML parsing failed: Colons in unquoted values must be followed by a non-space character."
+    assert (error.message, error.where) == (f"Ansible stopped: {reason}", "roles/app/tasks/main.yml:56")
+
+
 def test_an_item_of_a_loop_that_fails(world: PackerProject) -> None:
     line = 'failed: [image] (item=eve) => {"item": "eve", "msg": "no such group"}'
     error = failure(world, f"ansible('TASK [app : Users] ****', {line!r}); sys.exit(1)")
@@ -195,7 +213,8 @@ def test_an_item_of_a_loop_that_fails(world: PackerProject) -> None:
 
 
 IGNORED = """
-ansible("TASK [app : Try] ****", "Origin: tasks/main.yml:1:3", 'fatal: [image]: FAILED! => {"msg": "x"}', "...ignoring")
+ansible("TASK [app : Try] ****", "[ERROR]: Task failed: x", "Origin: tasks/main.yml:1:3")
+ansible('fatal: [image]: FAILED! => {"msg": "x"}', "...ignoring")
 """
 
 
