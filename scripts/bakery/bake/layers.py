@@ -29,7 +29,7 @@ from bakery.signing.statement import Statement
 # After so long a layer is made again, since roles may fetch what no key knows of.
 OLDEST_SECONDS = 7 * 86400.0
 DUTY: Duty = "bake-private"  # of the jobs whose layers are trusted
-UNSIGNED = "none"  # in place of a digest in ansible/playbooks/layers/list_archives.sh
+NO_DIGEST = "none"  # in place of a digest in ansible/playbooks/layers/list_archives.sh
 ARCHIVE_JOBS = 8  # archives that are asked at once; an image has three or four
 
 
@@ -37,8 +37,8 @@ ARCHIVE_JOBS = 8  # archives that are asked at once; an image has three or four
 class Description(Strict):
     """The document that ansible/playbooks/layers/copy.yml writes.
 
-    `archives` has a line `URL SHA256` for each signed list of apt since the bake began, or `URL none` for an archive
-    without one.
+    `archives` has a line `URL SHA256` for each signed list of apt since the bake began, or `URL none` for one that
+    nobody can ask for.
     """
 
     archives: tuple[str, ...]
@@ -203,9 +203,9 @@ class Layers:
             return
         description = documents.load(Description, draft.with_suffix(".json"))
         archives = {*beginning.archives, *(SignedList(*line.split()) for line in description.archives)}
-        unsigned = [archive.url for archive in archives if archive.sha256 == UNSIGNED]
-        if unsigned or not archives:  # nobody could ask whether its packages are still the newest
-            reason = f"apt has no signed list of {min(unsigned)}" if unsigned else "apt names no archive"
+        unknown = [archive.url for archive in archives if archive.sha256 == NO_DIGEST]
+        if unknown or not archives:  # its packages may not be the newest any more
+            reason = f"nobody can ask whether {min(unknown)} changed" if unknown else "apt names no archive"
             self.job.progress(f"no layer is kept {name_end(cut.last)}, since {reason}")
             return
         layer = Layer(
