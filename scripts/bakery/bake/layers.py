@@ -173,11 +173,13 @@ class Layers:
         return True
 
     def _holds(self, layer: Layer, envelope: bytes, archives: "_Archives") -> bool:
-        """Whether a bake from nothing would make a layer again: it is not old, and no archive has changed."""
+        """Whether a bake from nothing would make a layer again: it is signed, not old, and no archive has changed."""
+        if not self._is_signed(layer, envelope):  # first: what a stranger wrote may have no time
+            return False
         age = time.time() - datetime.fromisoformat(layer.created).timestamp()
         if not 0 <= age <= OLDEST_SECONDS:  # one of the future comes from a wrong clock
             return False
-        return self._is_signed(layer, envelope) and archives.are_as_before(layer.archives)
+        return archives.are_as_before(layer.archives)
 
     def _is_signed(self, layer: Layer, envelope: bytes) -> bool:
         """Whether a job that may bake disks made a layer: it may come from a cache that others write to."""
