@@ -77,7 +77,7 @@ def test_an_archive_without_a_list_is_named(tmp_path: Path) -> None:
     assert apt.list_archives() == [f"file:{flat}/./Release none"]
 
 
-def test_an_archive_that_only_the_image_has_counts_as_one_without_a_list(tmp_path: Path) -> None:
+def test_an_archive_that_nobody_else_can_ask_counts_as_one_without_a_list(tmp_path: Path) -> None:
     """The machine that asks may have another archive at the same path. An address may have spaces."""
     folder = tmp_path / "an archive"
     with apt_archive(folder) as archive:
@@ -86,6 +86,10 @@ def test_an_archive_that_only_the_image_has_counts_as_one_without_a_list(tmp_pat
         apt = Apt(tmp_path / "apt", source)
         apt.update()
     assert apt.list_archives() == [f"file:{tmp_path}/an%20archive/dists/test/InRelease none"]
+    (tmp_path / "mirrors").write_text(f"file:{tmp_path}/an%20archive\n")
+    apt = Apt(tmp_path / "mirrored", source.replace(f"file:{tmp_path}/an%20archive", f"mirror+file:{tmp_path}/mirrors"))
+    apt.update()
+    assert apt.list_archives() == [f"mirror+file:{tmp_path}/mirrors/dists/test/InRelease none"]
     apt = Apt(tmp_path / "second", "deb cdrom:[A CD]/ sid main")
     assert apt.list_archives() == ["cdrom://A%20CD/dists/sid/Release none"]
 

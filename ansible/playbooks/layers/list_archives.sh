@@ -14,6 +14,7 @@ if command -v apt-get >/dev/null; then
         [ -f "$lists$file" ] || { address="${address%InRelease}Release" file="${file%InRelease}Release"; }
         case "$address" in
         cdrom:* | copy:* | file:*) ;; # the machine that asks does not have it
+        mirror:* | mirror+*) ;; # apt's fetcher reads no list of mirrors
         *) [ ! -f "$lists$file" ] || digest="$(sha256sum <"$lists$file" | cut -d ' ' -f 1)" ;;
         esac
         echo "$address $digest"
