@@ -229,7 +229,7 @@ def test_a_build_whose_machine_packed_nothing_is_unreadable(tmp_path: Path) -> N
 
 
 def copy_disk(tree: Path, folder: Path, old: bytes = b"", new: bytes = b"") -> Path:
-    """A copy of a disk with a tree, in whose folders a name was replaced."""
+    """A copy of a disk with a tree, in which a name or the target of a link was replaced."""
     write_disk(tree, folder / "disk.qcow2")
     with disk_image.as_raw(folder / "disk.qcow2") as raw:
         content = raw.read_bytes()
@@ -259,16 +259,24 @@ def test_a_copy_leaves_folders_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [(b"escape_name", b"../../x/../y"[:11]), (b"second_link", b"a_link_here")], ids=["path", "twice"]
+    ("old", "new"),
+    [
+        (b"escape_name", b"../../x/../y"[:11]),
+        (b"second_link", b"a_link_here"),
+        (b"escape_name", b"escape\0name"),
+        (b"target_of_link", b"target\0of_link"),
+    ],
+    ids=["path", "twice", "zero", "target"],
 )
 def test_a_copy_stays_in_its_folder(tmp_path: Path, old: bytes, new: bytes) -> None:
-    """A disk can have any name in a folder, also one of a link that it has already."""
+    """A disk can have any name in a folder, also one of a link that it has already, and any target of a link."""
     tree, outside = tmp_path / "tree", tmp_path / "outside"
     outside.mkdir()
     (tree / "second_link").mkdir(parents=True)
     (tree / "second_link" / "stolen").write_text("x")
     (tree / "escape_name").write_text("x")
     (tree / "a_link_here").symlink_to(outside)
+    (tree / "another_link").symlink_to("target_of_link")
     with pytest.raises(UnreadableError, match="the file system is damaged"):
         copy_disk(tree, tmp_path, old, new)
     assert not any(outside.iterdir())

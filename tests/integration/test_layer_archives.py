@@ -75,3 +75,26 @@ def test_an_archive_without_a_list_is_named(tmp_path: Path) -> None:
     apt = Apt(tmp_path / "second", unsigned)
     apt.update()
     assert apt.list_archives() == [f"file:{flat}/./Release none"]
+
+
+def test_an_archive_that_nobody_else_can_ask_counts_as_one_without_a_list(tmp_path: Path) -> None:
+    """The machine that asks may have another archive at the same path. An address may have spaces."""
+    folder = tmp_path / "an archive"
+    with apt_archive(folder) as archive:
+        archive.add_package("test", "some-package", "1")
+        source = f"deb {sign(archive, tmp_path)} file:{tmp_path}/an%20archive test main"
+        apt = Apt(tmp_path / "apt", source)
+        apt.update()
+    assert apt.list_archives() == [f"file:{tmp_path}/an%20archive/dists/test/InRelease none"]
+    (tmp_path / "mirrors").write_text(f"file:{tmp_path}/an%20archive\n")
+    apt = Apt(tmp_path / "mirrored", source.replace(f"file:{tmp_path}/an%20archive", f"mirror+file:{tmp_path}/mirrors"))
+    apt.update()
+    assert apt.list_archives() == [f"mirror+file:{tmp_path}/mirrors/dists/test/InRelease none"]
+    apt = Apt(tmp_path / "second", "deb cdrom:[A CD]/ sid main")
+    assert apt.list_archives() == ["cdrom://A%20CD/dists/sid/Release none"]
+
+
+def test_sources_that_apt_cannot_read_are_named(tmp_path: Path) -> None:
+    """Nobody knows which archives they have."""
+    apt = Apt(tmp_path / "apt", "deb http://one.example/debian sid main", "no source")
+    assert apt.list_archives() == ["/etc/apt/sources.list none"]

@@ -29,7 +29,7 @@ from bakery.signing.statement import Statement
 # After so long a layer is made again, since roles may fetch what no key knows of.
 OLDEST_SECONDS = 7 * 86400.0
 DUTY: Duty = "bake-private"  # of the jobs whose layers are trusted
-UNSIGNED = "none"  # in place of a digest in ansible/playbooks/layers/list_archives.sh
+NO_DIGEST = "none"  # in place of a digest in ansible/playbooks/layers/list_archives.sh
 ARCHIVE_JOBS = 8  # archives that are asked at once; an image has three or four
 
 
@@ -37,8 +37,8 @@ ARCHIVE_JOBS = 8  # archives that are asked at once; an image has three or four
 class Description(Strict):
     """The document that ansible/playbooks/layers/copy.yml writes.
 
-    `archives` has a line `URL SHA256` for each signed list of apt since the bake began, or `URL none` for an archive
-    without one.
+    `archives` has a line `URL SHA256` for each signed list of apt since the bake began, or `URL none` for one that
+    nobody can ask for.
     """
 
     archives: tuple[str, ...]
@@ -173,11 +173,13 @@ class Layers:
         return True
 
     def _holds(self, layer: Layer, envelope: bytes, archives: "_Archives") -> bool:
-        """Whether a bake from nothing would make a layer again: it is not old, and no archive has changed."""
+        """Whether a bake from nothing would make a layer again: it is signed, not old, and no archive has changed."""
+        if not self._is_signed(layer, envelope):  # first: what a stranger wrote may have no time
+            return False
         age = time.time() - datetime.fromisoformat(layer.created).timestamp()
         if not 0 <= age <= OLDEST_SECONDS:  # one of the future comes from a wrong clock
             return False
-        return self._is_signed(layer, envelope) and archives.are_as_before(layer.archives)
+        return archives.are_as_before(layer.archives)
 
     def _is_signed(self, layer: Layer, envelope: bytes) -> bool:
         """Whether a job that may bake disks made a layer: it may come from a cache that others write to."""
@@ -203,9 +205,9 @@ class Layers:
             return
         description = documents.load(Description, draft.with_suffix(".json"))
         archives = {*beginning.archives, *(SignedList(*line.split()) for line in description.archives)}
-        unsigned = [archive.url for archive in archives if archive.sha256 == UNSIGNED]
-        if unsigned or not archives:  # nobody could ask whether its packages are still the newest
-            reason = f"apt has no signed list of {min(unsigned)}" if unsigned else "apt names no archive"
+        unknown = [archive.url for archive in archives if archive.sha256 == NO_DIGEST]
+        if unknown or not archives:  # its packages may not be the newest any more
+            reason = f"nobody can ask whether {min(unknown)} changed" if unknown else "apt names no archive"
             self.job.progress(f"no layer is kept {name_end(cut.last)}, since {reason}")
             return
         layer = Layer(

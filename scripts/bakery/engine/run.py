@@ -104,10 +104,13 @@ def bake_images(
 
 
 def _is_baked(session: Session, action: Action) -> bool:
-    """Whether an earlier run baked all parts of a version, so that its bake needs nothing more."""
+    """Whether an earlier run baked all parts of a version, so that its bake needs nothing more.
+
+    The bake of an image reports a part that is damaged, as the other images are baked nevertheless.
+    """
     try:
         parts = baked.load(session.project, session.definitions.images[action.image], action.next_version).parts
-    except NotFoundError:
+    except BakeryError:
         return False
     return all(part.input_key == action.input_key for part in parts)
 

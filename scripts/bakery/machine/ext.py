@@ -26,6 +26,7 @@ EXTENT_MAGIC, ATTRIBUTE_MAGIC = 0xF30A, 0xEA020000
 WRITTEN = 32768  # longest extent with data; a longer number means one that reads as zeros
 SYSTEM, DATA = 7, b"data"  # the attribute that has the rest of inline data
 FAST_LINK = 60  # bytes of a target that fits into the inode
+PATH_MAX = 4096  # bytes of a path in Linux, with a zero at the end
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,13 @@ class ExtReader:
 
     def target(self, node: Node) -> bytes:
         """The target of a link."""
-        if node.size < FAST_LINK and not node.flags & (EXTENTS | INLINE):
-            return node.blocks[: node.size]
-        return b"".join(self.read(node))
+        if not 0 < node.size < PATH_MAX:
+            raise self._damaged("the length of a link")
+        is_fast = node.size < FAST_LINK and not node.flags & (EXTENTS | INLINE)
+        target = node.blocks[: node.size] if is_fast else b"".join(self.read(node))
+        if b"\0" in target:
+            raise self._damaged("the target of a link")
+        return target
 
     def _list(self, folder: Node) -> Iterator[tuple[bytes, int]]:
         """(name, inode) of the entries of a folder. An index has the form of entries that are not in use."""
@@ -141,9 +146,9 @@ class ExtReader:
             if self._features & FILE_TYPES:
                 name_length &= 0xFF
             name = content[position + 8 : position + 8 + name_length]
-            if b"/" in name:  # it would lead out of a copy of the folder
-                raise self._damaged("a name")
             if number and name not in (b".", b".."):
+                if b"/" in name or b"\0" in name:  # it would lead out of a copy of the folder, or be no path
+                    raise self._damaged("a name")
                 yield name, number
             position += length or self._block
 

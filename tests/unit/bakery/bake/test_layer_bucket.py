@@ -223,6 +223,16 @@ def test_the_document_of_another_layer_is_a_miss(cloud: StandIn, world: PackerPr
     assert bake(other, {}) == "packages"
 
 
+def test_a_stranger_s_document_without_a_time_is_not_used(
+    cloud: StandIn, world: PackerProject, other: PackerProject
+) -> None:
+    """Nothing in a document counts before its signature."""
+    bake(world, {EARLY: "early"})
+    [layer] = stored(world)
+    put(cloud, f"{layer.key}/layer.json", documents.dump(replace(layer, created="")))
+    assert bake(other, {}) == ""
+
+
 @pytest.mark.parametrize("created", ["2020-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"])
 def test_a_layer_that_is_old_is_not_fetched(
     cloud: StandIn, world: PackerProject, other: PackerProject, created: str

@@ -187,7 +187,7 @@ def test_a_layer_with_an_archive_that_nobody_can_ask_is_not_kept(world: PackerPr
         draft.write_text("early")
         describe(draft, f"{ARCHIVE} {'a' * 64}", "http://plain.example/Release none")
     assert stored(world) == []
-    reason = "apt has no signed list of http://plain.example/Release"
+    reason = "nobody can ask whether http://plain.example/Release changed"
     assert f"no layer is kept after the role early, since {reason}" in texts(world)
 
 

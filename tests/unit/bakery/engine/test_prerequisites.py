@@ -321,3 +321,13 @@ def test_a_bake_that_was_done_before_looks_at_nothing(bakery: CliRunner) -> None
     assert "base 1.0.0: baked before from the same inputs" in again.err
     bakery.edit("base", 'version: "1.0"', 'version: "1.1"')
     assert "look at what the work needs" in bakery("bake", "base").err
+
+
+def test_a_damaged_document_of_a_bake_stops_no_other_image(bakery: CliRunner) -> None:
+    bakery("bake", "base")
+    [artifact] = bakery.project.workspace.rglob("artifact.json")
+    artifact.write_text("{")
+    bakery.write("packer/images/app.yaml", APP)
+    answer = bakery("bake", "base", "app")
+    assert "error: 1 of 2 images failed\n  base: " in answer.err
+    assert "'bakery run base' again" in answer.err
