@@ -112,9 +112,10 @@ def with_dependencies(roles: Iterable[str], dependencies_of: Callable[[str], Ite
 
 
 def list_files(folder: Path) -> Iterator[Path]:
-    """Every file and link below a folder, and those behind links to folders, in the order of their paths.
+    """Every file and link below a folder, and those behind relative links to folders, in the order of their paths.
 
-    Python's compiled files are left out, and what editors keep beside an open file.
+    An absolute link names a folder of the image, or of one machine. Python's compiled files are left out, and what
+    editors keep beside an open file.
     """
     if folder.is_dir():
         for path in sorted(_list_below(folder, frozenset({folder.resolve()}))):
@@ -128,6 +129,8 @@ def _list_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
         if path.name == COMPILED or EDITORS.fullmatch(path.name):
             continue
         yield path
+        if path.is_symlink() and path.readlink().is_absolute():
+            continue
         if path.is_dir() and (real := path.resolve()) not in above:
             yield from _list_below(path, above | {real})
 
