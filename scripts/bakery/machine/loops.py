@@ -1,10 +1,13 @@
 """Frees loop devices that a killed bake left: a file system that is frozen survives the namespace that mounted it."""
 
+import json
+import os
 from pathlib import Path
 
 from bakery.host import process
 
-DEVICES = Path("/sys/block")
+# By device and inode: the path is that of a namespace which is gone.
+LIST = ("losetup", "--list", "--json", "--output", "NAME,BACK-MAJ:MIN,BACK-INO")
 # Mounted once more, the file system can go on, and the last unmount frees the device.
 FREE = 'mount "$1" /mnt && { fsfreeze --unfreeze /mnt; umount /mnt; }'
 FREE_SECONDS = 30.0
@@ -12,12 +15,15 @@ FREE_SECONDS = 30.0
 
 def free_loops(folder: Path) -> None:
     """Free the loop devices whose file is below a folder. The caller has ended the processes that worked there."""
-    for entry in DEVICES.glob("loop*/loop/backing_file"):
-        try:
-            file = Path(entry.read_text().strip())
-        except OSError:  # it was freed meanwhile
-            continue
-        if file.is_relative_to(folder):
-            device = f"/dev/{entry.parents[1].name}"
+    ours = {_identify(path) for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
+    answer = process.run(LIST).stdout if ours else ""  # it prints nothing if there is no device
+    for entry in json.loads(answer)["loopdevices"] if answer.strip() else ():
+        if (entry["back-maj:min"].strip(), entry["back-ino"]) in ours:
             namespace = ("unshare", "--mount", "--propagation", "private", "--")
-            process.run([*namespace, "sh", "-c", FREE, "sh", device], timeout=FREE_SECONDS, check=False)
+            process.run([*namespace, "sh", "-c", FREE, "sh", entry["name"]], timeout=FREE_SECONDS, check=False)
+
+
+def _identify(path: Path) -> tuple[str, int]:
+    """The device and the inode of a file, as losetup(8) has them."""
+    status = path.stat()
+    return f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}", status.st_ino
