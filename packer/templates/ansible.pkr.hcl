@@ -59,6 +59,7 @@ locals {
     local.inventory,
     "bakery_known_hosts=${var.ssh_known_hosts}",
     "ansible_ssh_host_key_checking=true",
+    "mitogen_task_isolation=fork", # of Mitogen's strategy: libraries such as apt's read their settings once in a process
     "ansible_ssh_args='-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -o StrictHostKeyChecking=yes -o HostKeyAlias=image -o UserKnownHostsFile=${var.ssh_known_hosts} -o GlobalKnownHostsFile=/dev/null'\n",
   ])
 

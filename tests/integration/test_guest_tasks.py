@@ -70,6 +70,22 @@ TASKS = """\
 - name: Send a large file
   ansible.builtin.copy: {src: large, dest: /opt/large, mode: "0644"}
 
+- name: Let apt keep its lists elsewhere
+  ansible.builtin.copy: {content: 'Dir::State::lists "/opt/lists/";', dest: /etc/apt/apt.conf.d/lists, mode: "0644"}
+
+- name: Make the folder for them
+  ansible.builtin.file: {path: /opt/lists/partial, state: directory, mode: "0755"}
+
+- name: Use apt, which a task before has used with other settings
+  ansible.builtin.apt: {update_cache: true, cache_valid_time: 0}
+
+- name: Look for its lists
+  ansible.builtin.stat: {path: /opt/lists/lock}
+  register: result_lists
+
+- name: Take the settings back
+  ansible.builtin.file: {path: /etc/apt/apt.conf.d/lists, state: absent}
+
 - name: Print much
   ansible.builtin.command: seq 1 100000
   register: result_output
@@ -91,8 +107,9 @@ RESULTS = """\
 {{ result_environment.stdout }}
 {{ result_output.stdout_lines | length }}
 {{ result_folder.stat.exists }}
+{{ result_lists.stat.exists }}
 """
-EXPECTED = "worker\nhello\nthingthing\nblue\n100000\nTrue\n"
+EXPECTED = "worker\nhello\nthingthing\nblue\n100000\nTrue\nTrue\n"
 HANDLERS = """\
 - name: Write another line
   ansible.builtin.lineinfile: {path: /etc/lines, line: handled}
