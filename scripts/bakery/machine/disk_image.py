@@ -151,18 +151,44 @@ def qcow2_layout(image: Path) -> Layout:
     return Layout(entries[-1]["start"] + entries[-1]["length"] if entries else 0, extents)
 
 
+class RawDigest:
+    """SHA-256 of the first `size` bytes of a disk from its pieces, in order; all bytes between them are zeros."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._content = hashlib.sha256()
+        self._end = 0
+
+    def add(self, start: int, piece: bytes) -> None:
+        """Take the piece that begins at a byte of the disk."""
+        self._add_zeros(min(start, self._size) - self._end)
+        self._content.update(piece[: max(0, self._size - start)])
+        self._end = min(start + len(piece), self._size)
+
+    def finish(self) -> str:
+        """The digest, when no piece is left."""
+        self._add_zeros(self._size - self._end)
+        self._end = self._size
+        return self._content.hexdigest()
+
+    def _add_zeros(self, count: int) -> None:
+        """An interrupt ends it, since a large disk is mostly zeros."""
+        for _ in range(count // len(ZEROS)):
+            if is_interrupted():
+                raise KeyboardInterrupt
+            self._content.update(ZEROS)
+        self._content.update(ZEROS[: count % len(ZEROS)])
+
+
 def digest(raw: Path) -> str:
     """SHA-256 of a sparse file's content, holes as zeros, without reading the holes."""
-    content, position = hashlib.sha256(), 0
+    content = RawDigest(raw.stat().st_size)
     with raw.open("rb") as stream:
         for start, end in data_extents(raw):
-            add_zeros(content, start - position)
             stream.seek(start)
             for offset in range(start, end, files.CHUNK):
-                content.update(stream.read(min(files.CHUNK, end - offset)))
-            position = end
-    add_zeros(content, raw.stat().st_size - position)
-    return content.hexdigest()
+                content.add(offset, stream.read(min(files.CHUNK, end - offset)))
+    return content.finish()
 
 
 def read_table(raw: Path) -> dict[str, Any]:
@@ -200,12 +226,3 @@ def _convert_image(source: Path, target: Path, kind: str, *options: str) -> None
 def _image_format(image: Path) -> str:
     """The format by the file name if possible: a guest can make the content of a raw disk look like another format."""
     return image.suffix[1:] if image.suffix in (".raw", ".qcow2") else str(inspect(image)["format"])
-
-
-def add_zeros(content: "hashlib._Hash", count: int) -> None:
-    """Add `count` zero bytes to a digest. An interrupt ends it, since a large disk is mostly zeros."""
-    for _ in range(count // len(ZEROS)):
-        if is_interrupted():
-            raise KeyboardInterrupt
-        content.update(ZEROS)
-    content.update(ZEROS[: count % len(ZEROS)])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bakery.host import files
 from bakery.host.parallel import threads
-from bakery.machine import disk_image
 from bakery.machine.block_list import BLOCK, BlockList
+from bakery.machine.disk_image import RawDigest
 from bakery.machine.raw_disk import RawDisk
 from bakery.model.documents import Disk
 
@@ -54,16 +54,13 @@ def describe_image(path: Path, content: DiskDigest) -> Disk:
 def digest_disk(disk: HeldDisk, size: int | None = None) -> DiskDigest:
     """Read a disk and digest it. `size` limits the raw digest: a cloud may have rounded the disk's size up."""
     size = disk.size if size is None else size
-    content, digests, end = hashlib.sha256(), {}, 0
+    content, digests = RawDigest(size), {}
     for index, block in disk.blocks:
         if block == ZEROS:
             continue
         digests[index] = hashlib.sha256(block).hexdigest()
-        disk_image.add_zeros(content, min(index * BLOCK, size) - end)
-        content.update(block[: max(0, size - index * BLOCK)])
-        end = min((index + 1) * BLOCK, size)
-    disk_image.add_zeros(content, size - end)
-    return DiskDigest(size, content.hexdigest(), BlockList(digests))
+        content.add(index * BLOCK, block)
+    return DiskDigest(size, content.finish(), BlockList(digests))
 
 
 def list_blocks(disk: HeldDisk) -> BlockList:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from bakery.host.errors import BakeryError
 from bakery.host.parallel import threads
-from bakery.machine.disk_image import Layout, add_zeros, raw_layout
+from bakery.machine.disk_image import Layout, RawDigest, raw_layout
 
 GIB = 1 << 30
 
@@ -87,21 +87,16 @@ class DigestedDisk(RawDisk):
 
     def __init__(self, path: Path, block: int, layout: Layout | None = None) -> None:
         super().__init__(path, block, layout)
-        self._digest = hashlib.sha256()
+        self._digest = RawDigest(self.size)
 
     @property
     def sha256(self) -> str:
-        return self._digest.hexdigest()
+        return self._digest.finish()
 
     def written_blocks(self) -> Iterator[tuple[int, bytes]]:
-        end = 0
         for index, block in super().written_blocks():
-            start = index * self._block
-            add_zeros(self._digest, start - end)
-            end = min(start + self._block, self.size)
-            self._digest.update(block[: end - start])
+            self._digest.add(index * self._block, block)
             yield index, block
-        add_zeros(self._digest, self.size - end)
 
 
 def send_blocks(
