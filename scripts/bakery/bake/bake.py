@@ -206,7 +206,7 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
         job.archives_report.rename(staging / job.archives_report.name)
     with timed(seconds, "flatten"):
         job.progress("flattening the disk")
-        with _open_raw(job, source) as raw, threads(1) as submit:
+        with _writable_raw(job, source) as raw, threads(1) as submit:
             free_space.clear_free_space(raw)
             # The digest of a disk with large holes takes as long as all the rest.
             digesting = submit(partial(digest_disk, open_raw(raw)))
@@ -222,7 +222,7 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
 
 
 @contextmanager
-def _open_raw(job: Job, source: Path) -> Iterator[Path]:
+def _writable_raw(job: Job, source: Path) -> Iterator[Path]:
     """The disk of a bake as a raw file that may be changed: the builder's own, or a copy."""
     if source.suffix == ".raw" and source.is_relative_to(job.output):
         yield source

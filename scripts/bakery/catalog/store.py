@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from bakery.host import files
-from bakery.host.aws_variables import check_variables
+from bakery.host.aws_variables import LOG_IN, check_variables
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
 from bakery.host.parallel import threads
 
@@ -19,7 +19,6 @@ OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error r
 CONNECTIONS = 16  # requests at once; S3 answers one in some 30 ms, and far more of them at once
 UNREACHED = "check the network, the proxy variables and AWS_ENDPOINT_URL, then run the same command again"
 WRONG_CLOCK = "set the clock of this machine: it is more than 15 minutes wrong"  # S3, error responses
-LOG_IN = "check the AWS credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 
 
 class Store(Protocol):

@@ -71,8 +71,13 @@ def copy_root(root: FileSystem, entries: Iterable[Entry], tree: Path) -> None:
     tree.mkdir(mode=0o700)
     with _open_reader(root.raw, root.partition) as reader:
         for entry in entries:
-            if entry.path and not f"{os.fsdecode(entry.path)}/".startswith(OMITTED_BELOW):
-                _copy_entry(reader, entry, tree / os.fsdecode(entry.path).lstrip("/"))
+            path = os.fsdecode(entry.path)
+            if path and not _is_omitted(path):
+                _copy_entry(reader, entry, tree / path.lstrip("/"))
+
+
+def _is_omitted(path: str) -> bool:
+    return f"{path}/".startswith(OMITTED_BELOW)
 
 
 def _copy_entry(reader: ExtReader, entry: Entry, target: Path) -> None:
@@ -87,7 +92,7 @@ def _copy_entry(reader: ExtReader, entry: Entry, target: Path) -> None:
             if entry.node.mode & stat.S_IXUSR:  # syft reads the versions of programs
                 target.chmod(0o700)
     except FileExistsError as error:  # it could be a link that leads out of the copy
-        raise UnreadableError("the file system is damaged: a folder has a name twice") from error
+        raise BakeryError("the file system is damaged: a folder has a name twice") from error
 
 
 @contextmanager
@@ -98,8 +103,6 @@ def _open_reader(raw: Path, partition: Partition) -> Iterator[ExtReader]:
             yield reader
     except struct.error as error:
         raise UnreadableError("the file system is damaged", detail=str(error)) from error
-    except UnreadableError:
-        raise
     except BakeryError as error:
         raise UnreadableError(error.message, hint=error.hint) from error
 
@@ -123,7 +126,7 @@ def pack_files(listed: FileList) -> bytes:
 
 def _describe_files(entries: Mapping[str, Entry], owners: Mapping[str, str]) -> Iterator[File]:
     for path, entry in entries.items():
-        if f"{path}/".startswith(OMITTED_BELOW) or path.startswith(DATABASES) or path.split("/")[-2:-1] == [COMPILED]:
+        if _is_omitted(path) or path.startswith(DATABASES) or path.split("/")[-2:-1] == [COMPILED]:
             continue
         content, package = os.fsdecode(entry.content), owners.get(path, "")
         if stat.S_ISLNK(entry.node.mode):

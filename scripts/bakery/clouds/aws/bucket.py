@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from bakery.clouds.aws.calls import error_code
 from bakery.host import files
-from bakery.host.aws_variables import check_variables, explain_settings
+from bakery.host.aws_variables import LOG_IN, check_variables, explain_settings
 from bakery.host.errors import BakeryError, NotFoundError, OutageError
 
 # A bucket that does not answer must not hold up a bake. A connection tries each address of S3, of which DNS names some.
@@ -24,7 +24,6 @@ UNREACHED = "check the network, the proxy variables and AWS_ENDPOINT_URL"
 NOT_THERE = "make it, or name another one"
 # Without the right to list, S3 denies access to an object that does not exist (S3 API reference, GetObject).
 REFUSED = "give the role s3:ListBucket on the bucket, and s3:GetObject and s3:PutObject on its objects"
-LOG_IN = "check the AWS credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 
 
 class S3Bucket:
