@@ -31,6 +31,8 @@ DOCUMENTS = re.compile(r"README|role_path|roles/|dirname|\.\./|fileglob|filetree
 DEFINES = re.compile(
     r"^\s*(?:(?:packer|variables?|locals?|data)(?:\s*[\"{]|\s+\w)|source\s+\S+\s+[^\s{])", re.MULTILINE
 )
+# Files of the playbook for one family each.
+FAMILY_FILES = ("updates/{}.yml", "updates/{}-kernels.yml", "layers/archives/{}.sh")
 
 
 def system(definition: ImageDefinition) -> str:
@@ -45,10 +47,10 @@ def playbook_files(playbooks: Path, definition: ImageDefinition) -> list[Path]:
     playbook = PLAYBOOKS[system(definition)]
     text = _read_texts([playbooks / playbook])
     unread = {name for name in PLAYBOOKS.values() if name not in text} - {playbook}
-    # The playbook includes updates/<Family>.yml and updates/<Family>-kernels.yml by the family of the system.
+    # The playbook chooses these files by the family of the system.
     others = set(FAMILIES.values()) - {definition.family} if definition.family else set()
-    updates = {f"updates/{family}{end}" for family in others for end in (".yml", "-kernels.yml")}
-    unread |= {name for name in updates if name not in text}
+    foreign = {name.format(family) for name in FAMILY_FILES for family in others}
+    unread |= {name for name in foreign if name not in text}
     return [path for path in files if path.relative_to(playbooks).as_posix() not in unread]
 
 

@@ -14,6 +14,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import canonical_json, exact_json
 from bakery.model.resources import Resources
 
+FAMILIES = ("Debian", "RedHat")  # whose archives ansible/playbooks/layers/archives/ lists
 FORMAT = "2"  # of a layer; raise it when the same key stands for another disk
 # Inputs of the whole image that no role sees before the seal.
 LATER = frozenset({names.PARENT, names.PACKAGES, names.ROLES, names.PASSWORDS, names.DESCRIPTION})
@@ -47,10 +48,10 @@ def list_cuts(
 ) -> tuple[Cut, ...]:
     """The places in their order. `inputs` are those of the bake, `base` is the SHA-256 of the disk that it starts from.
 
-    Systems without apt have none, since nobody asks their archives. Nor has a template of the user's own, or a bake
-    whose inputs nobody computed.
+    Systems without apt and dnf have none, since nobody asks their archives. Nor has a template of the user's own, or a
+    bake whose inputs nobody computed.
     """
-    if not inputs or definition.family != "Debian" or definition.template:
+    if not inputs or definition.family not in FAMILIES or definition.template:
         return ()
     roles = definition.software.roles
     templates = {

@@ -18,7 +18,7 @@ from bakery.host.parallel import Outcome, run_parallel
 from bakery.host.secret_search import searchable
 from bakery.layers.bucket import LayerBucket, describe_loss
 from bakery.layers.releases import fetch_digest
-from bakery.layers.store import Layer, LayerStore, SignedList, name_end
+from bakery.layers.store import ArchiveList, Layer, LayerStore, name_end
 from bakery.machine import disk_image, secret_search
 from bakery.model import documents
 from bakery.model.documents import Strict, Time
@@ -29,7 +29,7 @@ from bakery.signing.statement import Statement
 # After so long a layer is made again, since roles may fetch what no key knows of.
 OLDEST_SECONDS = 7 * 86400.0
 DUTY: Duty = "bake-private"  # of the jobs whose layers are trusted
-NO_DIGEST = "none"  # in place of a digest in ansible/playbooks/layers/list_archives.sh
+NO_DIGEST = "none"  # in place of a digest in ansible/playbooks/layers/archives/
 ARCHIVE_JOBS = 8  # archives that are asked at once; an image has three or four
 
 
@@ -37,8 +37,8 @@ ARCHIVE_JOBS = 8  # archives that are asked at once; an image has three or four
 class Description(Strict):
     """The document that ansible/playbooks/layers/copy.yml writes.
 
-    `archives` has a line `URL SHA256` for each signed list of apt since the bake began, or `URL none` for one that
-    nobody can ask for.
+    `archives` has a line `URL SHA256` for each list that apt or dnf had since the bake began, or `URL none` for one
+    that nobody can ask for.
     """
 
     archives: tuple[str, ...]
@@ -54,7 +54,7 @@ class Beginning(Strict):
 
     created: Time
     seconds: float
-    archives: tuple[SignedList, ...]
+    archives: tuple[ArchiveList, ...]
     secrets: bool
 
 
@@ -204,10 +204,10 @@ class Layers:
             self._note(f"no layer is kept {name_end(cut.last)}: a secret is on the disk")
             return
         description = documents.load(Description, draft.with_suffix(".json"))
-        archives = {*beginning.archives, *(SignedList(*line.split()) for line in description.archives)}
+        archives = {*beginning.archives, *(ArchiveList(*line.split()) for line in description.archives)}
         unknown = [archive.url for archive in archives if archive.sha256 == NO_DIGEST]
         if unknown or not archives:  # its packages may not be the newest any more
-            reason = f"nobody can ask whether {min(unknown)} changed" if unknown else "apt names no archive"
+            reason = f"nobody can ask whether {min(unknown)} changed" if unknown else "there is no package archive"
             self.job.progress(f"no layer is kept {name_end(cut.last)}, since {reason}")
             return
         layer = Layer(
@@ -244,14 +244,14 @@ class _Place:
 
 
 class _Archives:
-    """The signed lists of package archives as they are now; each is asked for once, and named once if it changed."""
+    """The lists of package archives as they are now; each is asked for once, and named once if it changed."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._answers: dict[str, Outcome[str]] = {}
         self._named: set[str] = set()
 
-    def are_as_before(self, lists: tuple[SignedList, ...]) -> bool:
+    def are_as_before(self, lists: tuple[ArchiveList, ...]) -> bool:
         """Whether each list is the one of before; a note names the first that is not."""
         asked = [] if self._job.definition.package_versions == "offline" else self._list_undated(lists)
         new = [archive.url for archive in asked if archive.url not in self._answers]
@@ -266,7 +266,7 @@ class _Archives:
             self._job.report(Event("note", "bake", self._job.subject, text))
         return not changed
 
-    def _list_undated(self, lists: tuple[SignedList, ...]) -> list[SignedList]:
+    def _list_undated(self, lists: tuple[ArchiveList, ...]) -> list[ArchiveList]:
         """The lists that can change: those of dated archives never do."""
         dated = tuple(self._job.lock.dated.values()) if self._job.lock else ()
         return [archive for archive in lists if not archive.url.startswith(dated)]

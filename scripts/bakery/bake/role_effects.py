@@ -24,8 +24,8 @@ OF_THE_BAKE = re.compile(
     r"\b(?:bakery_version|software_(?:role\w*|packages|start|layers)|ansible_(?:play(?!book_python)\w*|host)|\w*role_names|groups"
     r"|seal_keep_passwords)\b"
 )
-# Without the signed lists of apt, nobody can ask whether an archive has changed.
-APT_LISTS = re.compile(r"\bapt/lists\b")
+# Without the lists that apt and dnf have, nobody can ask whether an archive has changed.
+ARCHIVE_LISTS = re.compile(r"\b(?:apt/lists|cache/dnf)\b")
 # Facts that the steps of a bake can change. A play gathers them once, before its first step or on the layer.
 CHANGING_FACTS = re.compile(
     r"\bansible_facts\b(?!(?:\.|\[ *[\"'])(?:os_family|distribution|distribution_(?:release|major_version)|architecture"
@@ -82,7 +82,7 @@ class RoleText:
     @property
     def hides_archives(self) -> bool:
         """Whether a role may remove what says which packages its archives had."""
-        return bool(APT_LISTS.search(self.text))
+        return bool(ARCHIVE_LISTS.search(self.text))
 
     def names_file_of(self, role: str) -> bool:
         """Whether a role may read a file in the folder of another one."""

@@ -45,7 +45,7 @@ def read_clock(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UN
 
 
 def fetch_digest(url: str) -> str:
-    """The SHA-256 of a signed list now. BakeryError if it is not there, OutageError if the archive does not answer."""
+    """The SHA-256 of a list now. BakeryError if it is not there, OutageError if the archive does not answer."""
     return hashlib.sha256(_fetch_list(url)).hexdigest()
 
 

@@ -22,8 +22,11 @@ DISK, DOCUMENT, ENVELOPE = "disk.qcow2", "layer.json", "layer.dsse.json"
 
 
 @dataclass(frozen=True, order=True)
-class SignedList(Strict):
-    """The signed list of a package archive that a layer was made with: its address, without a login, and SHA-256."""
+class ArchiveList(Strict):
+    """A list of packages that a layer was made with: InRelease of apt or repomd.xml of dnf.
+
+    `url` is without a login.
+    """
 
     url: str
     sha256: str
@@ -43,7 +46,7 @@ class Layer(Strict):
     image: str
     last: str
     upgraded: bool
-    archives: tuple[SignedList, ...]
+    archives: tuple[ArchiveList, ...]
     seconds: float
     size: int
     sha256: str

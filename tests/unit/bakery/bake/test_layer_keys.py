@@ -51,6 +51,10 @@ def test_a_bake_without_updates_and_packages_has_no_layer_before_its_roles(world
     assert list(cuts(world, definition)) == ["early"]
 
 
+def test_the_red_hat_family_has_layers(world: PackerProject) -> None:
+    assert list(cuts(world, of("early", os="rocky-9"))) == ["", "early"]
+
+
 @pytest.mark.parametrize("changes", [{"template": "own"}, {"os": "windows-server-2022"}])
 def test_a_template_of_the_user_and_windows_have_no_layers(world: PackerProject, changes: dict[str, str]) -> None:
     definition = of("early").model_copy(update=changes)

@@ -15,7 +15,7 @@ import pytest
 from bakery.bake import bake, layers
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host.errors import BakeryError, OutageError
-from bakery.layers.store import Layer, LayerStore, SignedList
+from bakery.layers.store import ArchiveList, Layer, LayerStore
 from bakery.machine import secret_search
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
@@ -195,11 +195,11 @@ def test_a_layer_has_the_archives_of_the_one_that_its_bake_started_from(world: P
     """A role may have removed one of them, and its packages are still there."""
     run(f"layer(1, 'early'); {BAKE}", port=1)
     [first] = stored(world)
-    removed = SignedList("http://removed.example/dists/stable/InRelease", "a" * 64)
+    removed = ArchiveList("http://removed.example/dists/stable/InRelease", "a" * 64)
     change(world, first, archives=(removed,))
     run(f"layer(2, 'late'); {BAKE}", port=2)
     assert {layer.archives for layer in stored(world) if layer.last == "late"} == {
-        (SignedList(ARCHIVE, "a" * 64), removed)
+        (ArchiveList(ARCHIVE, "a" * 64), removed)
     }
 
 

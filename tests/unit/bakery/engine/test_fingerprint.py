@@ -153,6 +153,7 @@ COUNTS_NOT: dict[str, Callable[[FakeProject], object]] = {
     "play of another system": change("ansible/bake-windows.yml"),
     "updates of another family": change("ansible/playbooks/updates/RedHat.yml"),
     "kernels of another family": change("ansible/playbooks/updates/RedHat-kernels.yml"),
+    "list of archives of another family": change("ansible/playbooks/layers/archives/RedHat.sh"),
     "variables of another family": change(f"{ROLE}/vars/RedHat.yml"),
     "what refuses a role": lambda world: world.write(f"{ROLE}/meta/bakery.yml", "modes: [vm, chroot]\n"),
     "lint settings": change("ansible/.ansible-lint"),
@@ -460,6 +461,8 @@ def is_read(root: Path, path: Path, image: Image) -> bool:
             return system == "windows"
         case ["ansible", "playbooks", "updates", name]:  # bake.yml includes them by the family
             return name in (f"{family}.yml", f"{family}-kernels.yml")
+        case ["ansible", "playbooks", "layers", "archives", name]:  # and keep.yml these
+            return name == f"{family}.sh"
         case ["ansible", *rest]:
             return rest[0] == "playbooks"
         case ["packer", "templates", _]:  # what folders link

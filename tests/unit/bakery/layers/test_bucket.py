@@ -11,7 +11,7 @@ import pytest
 from bakery.host.errors import NotFoundError, OutageError
 from bakery.host.events import silent
 from bakery.layers.bucket import LayerBucket
-from bakery.layers.store import Layer, SignedList
+from bakery.layers.store import ArchiveList, Layer
 
 KEY = "a" * 32
 
@@ -41,7 +41,7 @@ class MemoryBucket:
 
 
 def make_layer(content: bytes) -> Layer:
-    archives = (SignedList("http://archive.example/dists/stable/InRelease", "b" * 64),)
+    archives = (ArchiveList("http://archive.example/dists/stable/InRelease", "b" * 64),)
     digest = hashlib.sha256(content).hexdigest()
     return Layer(KEY, "web", "nginx", False, archives, 12.5, 5, digest, "2026-11-30T12:00:00+00:00")
 

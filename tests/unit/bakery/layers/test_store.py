@@ -9,7 +9,7 @@ import pytest
 
 from bakery.host import files
 from bakery.host.events import Event
-from bakery.layers.store import Layer, LayerStore, SignedList
+from bakery.layers.store import ArchiveList, Layer, LayerStore
 from bakery.model import documents
 
 LAYER = Layer(
@@ -17,7 +17,7 @@ LAYER = Layer(
     image="web",
     last="nginx",
     upgraded=True,
-    archives=(SignedList("http://archive.example/dists/stable/InRelease", "b" * 64),),
+    archives=(ArchiveList("http://archive.example/dists/stable/InRelease", "b" * 64),),
     seconds=12.5,
     size=5,
     sha256="",

@@ -13,8 +13,15 @@ if command -v apt-get >/dev/null; then
         # An older archive signs its list in a file of its own.
         [ -f "$lists$file" ] || { address="${address%InRelease}Release" file="${file%InRelease}Release"; }
         case "$address" in
+        mirror+file:*) # as in Debian's cloud images: the first mirror stands for all
+            mirrors="${address#mirror+file:}" mirrors="${mirrors%%/dists/*}"
+            mirror="$(grep -os '^[^#[:space:]]*' "$mirrors" | head -n 1)"
+            [ -z "$mirror" ] || address="${mirror%/}${address#"mirror+file:$mirrors"}"
+            ;;
+        esac
+        case "$address" in
         cdrom:* | copy:* | file:*) ;; # the machine that asks does not have it
-        mirror:* | mirror+*) ;; # apt's fetcher reads no list of mirrors
+        mirror:* | mirror+*) ;; # the list of mirrors is elsewhere
         *) [ ! -f "$lists$file" ] || digest="$(sha256sum <"$lists$file" | cut -d ' ' -f 1)" ;;
         esac
         echo "$address $digest"
