@@ -2,10 +2,12 @@
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from bakery.catalog import Record
 from bakery.engine import steps
@@ -165,46 +167,85 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
 
 
 def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bool = False) -> Run:
-    """Do all steps of each image level by level of the lineage until nothing is due.
+    """Do all steps of each image, and of its children as soon as it is published, until nothing is due.
 
-    The plan is made again after each level: if a new parent has the same content, its children need no bake. `rebuild`
-    bakes the named images, or all, even if nothing is due. Before the first level, one error names everything that the
-    due images lack, and those that wait for a parent.
+    The plan is made again when a parent is done: if it has the same content as before, its children need no bake.
+    `rebuild` bakes the named images, or all, even if nothing is due. Before the first bake, one error names everything
+    that the due images lack, and those that wait for a parent.
     """
     began = time.monotonic()
     rebuild_asked = datetime.now(UTC) if rebuild else None
-    outcomes: list[Outcome[PublishedVersion]] = []
     unchanged: dict[str, Action] = {}
     progress = _Progress(session, jobs)
     examined: set[str] = set()
     session.catalog.renew_heads()
-    while True:
-        plan = session.plan(names, rebuild_asked=rebuild_asked)
-        attempted = {outcome.name for outcome in outcomes}
-        for action in plan.actions:
-            if action.kind == "keep" and action.image not in attempted | unchanged.keys():
-                session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
-                unchanged[action.image] = action
-        unexamined = [action for action in plan.pending if action.image not in examined]
-        require_all(session, [_plan_run(session, action) for action in unexamined])
-        examined |= {action.image for action in unexamined}
-        due = {action.image: action for action in plan.actions if action.kind not in ("wait", "keep")}
-        ready = [name for name in due if name not in attempted]
-        if not ready:
-            break
-        for name in ready:
-            session.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
-        progress.expect_images(plan, attempted)
-        fresh = {name for name in ready if rebuild and name in (names or due)}
-        outcomes += parallel.run_parallel(
-            ready,
-            lambda name: _run_action(session, due[name], progress, fresh=name in fresh),  # noqa: B023 - the call ends in this iteration
-            jobs,
-        )
+    with parallel.threads(jobs) as submit:
+        work = _Work(submit)
+        while True:
+            plan = session.plan(names, rebuild_asked=rebuild_asked)
+            for action in plan.actions:
+                if action.kind == "keep" and not work.has_begun(action.image) and action.image not in unchanged:
+                    session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
+                    unchanged[action.image] = action
+            unexamined = [action for action in plan.pending if action.image not in examined]
+            require_all(session, [_plan_run(session, action) for action in unexamined])
+            examined |= {action.image for action in unexamined}
+            due = [action for action in plan.actions if action.kind not in ("wait", "keep")]
+            progress.expect_images(plan, work.outcomes.keys())
+            for action in due:
+                if not work.has_begun(action.image):
+                    session.report(Event("note", "plan", action.image, f"{action.kind}: {action.reason}"))
+                    fresh = rebuild and action.image in (names or [action.image])
+                    work.begin(action.image, partial(_run_action, session, action, progress, fresh=fresh))
+            if work.is_over:
+                break
+            work.await_any(_list_parents(session, plan.waiting))
     session.catalog.renew_heads()
-    waiting = [action.image for action in plan.actions if action.kind == "wait"]
-    unchanged_actions = [action for action in unchanged.values() if action.image not in attempted]
-    return Run(outcomes, unchanged_actions, waiting, list(due.values()), time.monotonic() - began)
+    waiting = [action.image for action in plan.waiting]
+    unchanged_actions = [action for action in unchanged.values() if not work.has_begun(action.image)]
+    return Run(list(work.outcomes.values()), unchanged_actions, waiting, due, time.monotonic() - began)
+
+
+def _list_parents(session: Session, actions: Sequence[Action]) -> set[str]:
+    parents = (session.definitions.images[action.image].parent for action in actions)
+    return {parent for parent in parents if parent}
+
+
+class _Work:
+    """The images of a run that have begun. An image counts as running until `await_any` sees its end."""
+
+    def __init__(self, submit: parallel.Submit) -> None:
+        self._submit = submit
+        self._begun: list[str] = []
+        self._running: dict[str, Future[Outcome[PublishedVersion]]] = {}
+        self._outcomes: dict[str, Outcome[PublishedVersion]] = {}
+
+    @property
+    def outcomes(self) -> dict[str, Outcome[PublishedVersion]]:
+        """The outcomes by image, in the order in which these began."""
+        return {image: self._outcomes[image] for image in self._begun if image in self._outcomes}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no step runs."""
+        return not self._running
+
+    def has_begun(self, image: str) -> bool:
+        return image in self._begun
+
+    def begin(self, image: str, steps: Callable[[], PublishedVersion]) -> None:
+        """Do the steps of an image as soon as a thread is free."""
+        self._begun.append(image)
+        self._running[image] = self._submit(partial(parallel.attempt, image, steps))
+
+    def await_any(self, images: Collection[str]) -> None:
+        """Wait until the steps of one of these images end, or those of all that have begun."""
+        while self._running:
+            wait(self._running.values(), return_when=FIRST_COMPLETED)
+            ended = [image for image, future in self._running.items() if future.done()]
+            self._outcomes |= {image: self._running.pop(image).result() for image in ended}
+            if not set(ended).isdisjoint(images):
+                return
 
 
 def _plan_bake(session: Session, action: Action, builders: Sequence[str]) -> Work:
@@ -230,19 +271,21 @@ class _Progress:
         self._expected: dict[str, float | None] = {}  # of images that are not finished
         self._began: dict[str, float] = {}
 
-    def expect_images(self, plan: Plan, attempted: Collection[str]) -> None:
+    def expect_images(self, plan: Plan, finished: Collection[str]) -> None:
         """Take the images that a plan has left. A child of an image that failed does not begin."""
         skipped: set[str] = set()
-        self._expected = {}
+        expected: dict[str, float | None] = {}
         for action in plan.actions:
             definition = self._session.definitions.images[action.image]
-            if action.kind == "wait" and definition.parent in skipped.union(attempted):
+            if action.kind == "wait" and definition.parent in skipped.union(finished):
                 skipped.add(action.image)
-            elif action.kind != "keep" and action.image not in attempted:
+            elif action.kind != "keep" and action.image not in finished:
                 record = self._session.newest_record(definition) if action.kind != "pause" else None
                 seconds = read_seconds(self._session.project, definition, record) if record else {}
-                self._last_seconds[action.image] = seconds
-                self._expected[action.image] = expect_seconds(seconds, bakes=action.kind in ("bake", "wait"))
+                self._last_seconds.setdefault(action.image, seconds)
+                expected[action.image] = expect_seconds(seconds, bakes=action.kind in ("bake", "wait"))
+        with self._lock:
+            self._expected = expected
 
     @contextmanager
     def work_on(self, image: str) -> Iterator[Mapping[str, float]]:
@@ -257,7 +300,7 @@ class _Progress:
             yield self._last_seconds[image]
         finally:
             with self._lock:
-                del self._expected[image]
+                self._expected.pop(image, None)  # a plan that was made meanwhile may not have it any more
 
     def _estimate_rest(self, image: str) -> float | None:
         expected, began = self._expected[image], self._began.get(image)

@@ -32,19 +32,20 @@ class Outcome(Generic[Result]):
 
 def run_parallel(names: Sequence[str], work: Callable[[str], Result], jobs: int) -> list[Outcome[Result]]:
     """Do `work` for each name, `jobs` at a time. Expected failures become outcomes; an interrupt stops all children."""
-
-    def attempt(name: str) -> Outcome[Result]:
-        try:
-            with explain_refusals():
-                return Outcome(name, work(name), None)
-        except BakeryError as error:
-            return Outcome(name, None, error)
-
     if jobs == 1:
-        return [attempt(name) for name in names]
+        return [attempt(name, partial(work, name)) for name in names]
     with threads(jobs) as submit:
-        running = [submit(partial(attempt, name)) for name in names]
+        running = [submit(partial(attempt, name, partial(work, name))) for name in names]
         return [future.result() for future in running]
+
+
+def attempt(name: str, work: Callable[[], Result]) -> Outcome[Result]:
+    """Do the work of a name; an expected failure becomes an outcome."""
+    try:
+        with explain_refusals():
+            return Outcome(name, work(), None)
+    except BakeryError as error:
+        return Outcome(name, None, error)
 
 
 def count_jobs(cores: int, memory: int) -> int:

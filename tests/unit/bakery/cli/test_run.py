@@ -7,6 +7,7 @@ import shlex
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, render_error
 from bakery.host.events import Event
 from bakery.model import documents
-from bakery.model.documents import Base, Verdict
+from bakery.model.documents import Artifact, Base, Verdict
 from unit.bakery.cli.cli_runner import BASE, CliRunner
 
 ALL = [f"{step} {image}" for image in ("base", "web") for step in ("bake", "verify", "publish")]
@@ -30,6 +31,22 @@ def test_parents_come_first(bakery: CliRunner) -> None:
         ("base", "1.0.0", "complete"),
         ("web", "1.0.0", "complete"),
     ]
+
+
+def test_a_child_does_not_wait_for_images_that_are_no_parents_of_it(bakery: CliRunner) -> None:
+    bakery.write("packer/images/app.yaml", BASE.replace("name: base", "name: app"))
+    child_begins = threading.Event()
+    bake = bakery.bake
+
+    def wait_for_child(request: BakeRequest, *others: Any) -> Artifact:
+        if request.definition.name == "web":
+            child_begins.set()
+        if request.definition.name == "app":
+            assert child_begins.wait(10)
+        return bake(request, *others)
+
+    bakery.monkeypatch.setattr("bakery.engine.steps.bake", wait_for_child)
+    assert [record.image for record in bakery.line(jobs=2)] == ["app", "base", "web"]
 
 
 def test_a_record_holds_what_is_known(bakery: CliRunner) -> None:
