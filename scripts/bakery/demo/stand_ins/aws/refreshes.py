@@ -11,14 +11,21 @@ from moto.core.responses import ActionResult
 from bakery.demo.stand_ins.aws.world import WORLD
 
 
+ENDS = {"InProgress": "Successful", "Cancelling": "Cancelled"}  # the status after one that passes
+
+
 class InstanceRefreshInProgress(AutoscalingClientError):
     code = "InstanceRefreshInProgress"
+
+
+class ActiveInstanceRefreshNotFound(AutoscalingClientError):
+    code = "ActiveInstanceRefreshNotFound"
 
 
 def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
     """One at a time for each group (model, StartInstanceRefresh)."""
     group, history = _find_group(self), _group_refreshes(self)
-    if any(refresh["Status"] == "InProgress" for refresh in history):
+    if any(refresh["Status"] in ENDS for refresh in history):
         raise InstanceRefreshInProgress(f"An instance refresh of {group.name} is in progress")
     _replace_instances(group)
     refresh = {
@@ -35,14 +42,26 @@ def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
 
 
 def describe_instance_refreshes(self: AutoScalingResponse) -> ActionResult:
-    """The refreshes, newest first. A refresh that was shown in progress is finished in the next answer."""
+    """The refreshes, newest first. One that was shown in progress or cancelling is at its end in the next answer."""
     _find_group(self)
     history = _group_refreshes(self)
     ids = self._get_param("InstanceRefreshIds") or [refresh["InstanceRefreshId"] for refresh in history]
     shown = [dict(refresh) for refresh in history if refresh["InstanceRefreshId"] in ids]
     for refresh in history:
-        refresh.update(Status="Successful", PercentageComplete=100, InstancesToUpdate=0)
+        refresh["Status"] = ENDS.get(refresh["Status"], refresh["Status"])
+        if refresh["Status"] == "Successful":
+            refresh.update(PercentageComplete=100, InstancesToUpdate=0)
     return ActionResult({"InstanceRefreshes": shown})
+
+
+def cancel_instance_refresh(self: AutoScalingResponse) -> ActionResult:
+    """Cancel the one in progress; the instances that it replaced stay (reference, CancelInstanceRefresh)."""
+    group = _find_group(self)
+    for refresh in _group_refreshes(self):
+        if refresh["Status"] == "InProgress":
+            refresh["Status"] = "Cancelling"
+            return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
+    raise ActiveInstanceRefreshNotFound(f"No instance refresh of {group.name} is in progress")
 
 
 def _find_group(self: AutoScalingResponse) -> FakeAutoScalingGroup:
@@ -65,4 +84,4 @@ def _replace_instances(group: FakeAutoScalingGroup) -> None:
     group.set_desired_capacity(capacity)
 
 
-HANDLERS = (start_instance_refresh, describe_instance_refreshes)
+HANDLERS = (start_instance_refresh, describe_instance_refreshes, cancel_instance_refresh)

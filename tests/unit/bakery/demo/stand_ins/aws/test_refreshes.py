@@ -47,6 +47,27 @@ def test_a_templates_own_tags_are_not_its_machines(cloud: StandIn) -> None:
     assert made["Tags"] == own["Tags"]
 
 
+def test_a_refresh_in_progress_can_be_cancelled(cloud: StandIn) -> None:
+    """As Terraform does before it starts another one."""
+    autoscaling = cloud.client("autoscaling")
+    ami = register(cloud, "web-1")
+    available(cloud, ami)
+    autoscaling.create_launch_configuration(LaunchConfigurationName="web", ImageId=ami, InstanceType="t3.micro")
+    autoscaling.create_auto_scaling_group(
+        AutoScalingGroupName="web",
+        MinSize=1,
+        MaxSize=1,
+        LaunchConfigurationName="web",
+        AvailabilityZones=["eu-central-1a"],
+    )
+    refresh = autoscaling.start_instance_refresh(AutoScalingGroupName="web")["InstanceRefreshId"]
+    assert autoscaling.cancel_instance_refresh(AutoScalingGroupName="web")["InstanceRefreshId"] == refresh
+    seen = [autoscaling.describe_instance_refreshes(AutoScalingGroupName="web") for _ in range(2)]
+    assert [found["InstanceRefreshes"][0]["Status"] for found in seen] == ["Cancelling", "Cancelled"]
+    with pytest.raises(ClientError, match="ActiveInstanceRefreshNotFound"):
+        autoscaling.cancel_instance_refresh(AutoScalingGroupName="web")
+
+
 def test_there_is_no_refresh_of_no_group(cloud: StandIn) -> None:
     with pytest.raises(ClientError, match="not found"):
         cloud.client("autoscaling").start_instance_refresh(AutoScalingGroupName="none")
