@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bakery.clouds.aws import snapshots
+from bakery.clouds.aws.sent_blocks import FILE, read_log
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.clouds.target import EarlierDisk
@@ -250,23 +251,49 @@ def test_other_errors_end_the_upload(uploads: Uploads, versions: list[Version]) 
         uploads.publish(versions[1], first)
 
 
-def test_a_killed_upload_is_made_again_from_the_same_parent(uploads: Uploads, versions: list[Version]) -> None:
-    first, _ = uploads.publish(versions[0], None)
-    aws = uploads.aws
-    seen = aws.actions().count("PutSnapshotBlock")
+def kill(uploads: Uploads, version: Version, first: EarlierDisk) -> str:
+    """Kill an upload when AWS has confirmed some of its blocks but one; the snapshot that it began."""
+    aws, log = uploads.aws, Path(version.artifact.disk.path).with_name(FILE)
     aws.fault("ebs", "PutSnapshotBlock", kind="slow", seconds=600, times=1)
-    child = multiprocessing.get_context("fork").Process(target=lambda: uploads.publish(versions[1], first))
+    child = multiprocessing.get_context("fork").Process(target=lambda: uploads.publish(version, first))
     child.start()
-    while aws.actions().count("PutSnapshotBlock") < seen + 2:
+    while not (begun := read_log(log)) or len(begun.sent) < len(CHANGED[1]) - 1:
         assert child.is_alive(), "it ended before it could be killed"
     child.kill()
     child.join()
     aws.control("DELETE", "faults")
     [half] = uploads.pending()
+    assert half == begun.snapshot
+    return half
+
+
+def test_a_killed_upload_goes_on(uploads: Uploads, versions: list[Version]) -> None:
+    first, _ = uploads.publish(versions[0], None)
+    half = kill(uploads, versions[1], first)
     disk, sent = uploads.publish(versions[1], first)
-    assert sent == len(CHANGED[1])
+    assert (sent, disk.locations[0].snapshot) == (1, half)
+    assert f"{half} of a killed run has 3 blocks already" in uploads.notes
     assert uploads.read(disk) == content(versions[1])
-    assert half != disk.locations[0].snapshot and not uploads.pending()
+    assert not uploads.pending()
+    assert not Path(versions[1].artifact.disk.path).with_name(FILE).exists()
+
+
+@pytest.mark.parametrize("spoiled", ["snapshot", "parent", "log"])
+def test_a_killed_upload_that_cannot_go_on_is_made_again(
+    uploads: Uploads, versions: list[Version], spoiled: str
+) -> None:
+    """AWS has removed its snapshot, its parent is another one than before, or its log is damaged."""
+    first, _ = uploads.publish(versions[0], None)
+    half = kill(uploads, versions[1], first)
+    if spoiled == "snapshot":
+        uploads.aws.client("ec2").delete_snapshot(SnapshotId=half)
+    if spoiled == "log":
+        Path(versions[1].artifact.disk.path).with_name(FILE).write_text(f"{half}\n")
+    disk, sent = uploads.publish(versions[1], None if spoiled == "parent" else first)
+    assert sent == len(VERSIONS[1] if spoiled == "parent" else CHANGED[1])
+    assert disk.locations[0].snapshot != half
+    assert uploads.read(disk) == content(versions[1])
+    assert not uploads.pending()
 
 
 def test_an_account_that_encrypts_by_default_gets_every_block(

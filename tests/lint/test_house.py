@@ -67,6 +67,7 @@ WRITERS = {
     "machine/filesystem.py": "requests of debugfs, in a scratch folder",
     "machine/free_space.py": "zeros over free blocks of a disk in a scratch folder",
     "machine/guest.py": "what a guest is given, in a scratch folder",
+    "clouds/aws/sent_blocks.py": "a log of an upload grows, and half a line does not count",
     "clouds/vsphere/session.py": "a download in a scratch folder",
     "clouds/local/target.py": "a copy of a disk in a scratch folder",
     "machine/qemu.py": "a probe's disk in a scratch folder",

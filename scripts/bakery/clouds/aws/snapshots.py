@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from bakery.clouds.aws.calls import BLOCK_WORKERS, DENIED, VISIBLE_SECONDS, error_code, explain_errors, watch
 from bakery.clouds.aws.clients import EBSClient, EC2Client, Filter, Snapshot
+from bakery.clouds.aws.sent_blocks import FILE, UnfinishedUpload, open_log, read_log
 from bakery.clouds.aws.tagging import from_aws, specifications, to_aws
 from bakery.clouds.phases import ReportProgress
 from bakery.clouds.target import EarlierDisk
@@ -30,6 +31,7 @@ from bakery.model.tags import CONTENT, Tags
 
 BLOCK = 524_288  # bytes; the only block size of the EBS direct API
 BLOCKS_PER_GIB = 2048
+NO_PARENT = "none"
 COMPLETE_SECONDS = 3600.0  # completing takes about a minute, the encrypted copy of a full disk much longer
 IDLE_MINUTES = 60  # AWS gives up a snapshot that gets no blocks for so long (StartSnapshot's default)
 WINDOW = 4 * BLOCK_WORKERS  # blocks in memory (32 MiB), so that workers never wait for the reader
@@ -64,10 +66,15 @@ class Upload:
 
 @dataclass(frozen=True)
 class _Started:
-    """A pending snapshot, and the SHA-256 by index of the blocks that it has from the start; absent ones are zeros."""
+    """A pending snapshot, and the SHA-256 by index of the blocks that it has from the start; absent ones are zeros.
+
+    `parent` is the ID of its parent, if it has one, and `sent` are the blocks that a killed run sent.
+    """
 
     id: str
     blocks: Mapping[int, str]
+    parent: str = NO_PARENT
+    sent: frozenset[int] = frozenset()
 
 
 def find_parent(earlier: EarlierDisk | None, home: Location) -> Parent | None:
@@ -123,15 +130,16 @@ def remove_unused(ec2: EC2Client, tags: Tags, keep: str) -> None:
 
 
 def _upload_disk(upload: Upload, disk: Path) -> str:
-    """A new snapshot with the content of a disk; nothing stays behind if anything fails.
+    """A new snapshot with the content of a disk, or the one that a killed run began with its log beside the disk.
 
-    It never continues what a killed run began: AWS lists the blocks of completed snapshots only, so nobody knows which
-    ones such a run had sent.
+    Nothing stays behind if anything fails.
     """
-    raw = DigestedDisk(disk, BLOCK, qcow2_layout(disk))
-    started = _start_snapshot(upload, raw.gib)
+    raw, log = DigestedDisk(disk, BLOCK, qcow2_layout(disk)), disk.with_name(FILE)
+    started = _find_unfinished(upload, log) or _start_snapshot(upload, raw.gib)
+    unfinished = UnfinishedUpload(started.id, upload.tags[CONTENT], started.parent, started.sent)
     try:
-        digests = list(_put_blocks(upload, started, raw))
+        with open_log(log, unfinished) as note_sent:
+            digests = list(_put_blocks(upload, started, raw, note_sent))
         with explain_errors(f"complete {started.id}", upload.region):
             # Both are about the blocks that were written to this snapshot, whatever it has from its parent.
             upload.ebs.complete_snapshot(
@@ -141,13 +149,27 @@ def _upload_disk(upload: Upload, disk: Path) -> str:
                 ChecksumAlgorithm="SHA256",
                 ChecksumAggregationMethod="LINEAR",
             )
-        upload.note(f"sent {count_of(len(digests), 'block')} of 512 KiB")
+        upload.note(f"sent {count_of(len(digests) - len(started.sent), 'block')} of 512 KiB")
         _await_completion(upload.ec2, started.id)
     except BaseException:
         with suppress(BakeryError):  # the first error is the cause; the next run removes the snapshot
             remove(upload.ec2, started.id)
         raise
     return started.id
+
+
+def _find_unfinished(upload: Upload, log: Path) -> _Started | None:
+    """The snapshot that a killed run began to write, if AWS still waits for its blocks."""
+    unfinished = read_log(log)
+    if not unfinished or unfinished.content != upload.tags[CONTENT]:
+        return None
+    parent = upload.parent if upload.parent and upload.parent.id == unfinished.parent else None
+    snapshot = by_id(upload.ec2, unfinished.snapshot)
+    if not snapshot or snapshot["State"] != "pending" or (not parent and unfinished.parent != NO_PARENT):
+        return None
+    upload.note(f"{unfinished.snapshot} of a killed run has {count_of(len(unfinished.sent), 'block')} already")
+    blocks = _list_all(snapshot["VolumeSize"]) if snapshot["Encrypted"] else parent.blocks if parent else {}
+    return _Started(unfinished.snapshot, blocks, unfinished.parent, unfinished.sent)
 
 
 def _start_snapshot(upload: Upload, gib: int) -> _Started:
@@ -165,16 +187,20 @@ def _start_snapshot(upload: Upload, gib: int) -> _Started:
             try:
                 obstacle = _find_obstacle(upload.ec2, parent, gib)
                 if not obstacle:
-                    return _Started(start(ParentSnapshotId=parent.id)["SnapshotId"], parent.blocks)
+                    return _Started(start(ParentSnapshotId=parent.id)["SnapshotId"], parent.blocks, parent.id)
             except ClientError as error:
                 if error_code(error) not in REFUSED:
                     raise
                 obstacle = str(error)
             upload.note(f"the whole disk is sent, as {parent.id} cannot be the parent of its snapshot: {obstacle}")
         answer = start()
-    if answer.get("KmsKeyArn"):  # the account encrypts by default: every block is written, zeros too
-        return _Started(answer["SnapshotId"], dict.fromkeys(range(gib * BLOCKS_PER_GIB), ""))
-    return _Started(answer["SnapshotId"], {})
+    # In an account that encrypts by default, every block is written, zeros too.
+    return _Started(answer["SnapshotId"], _list_all(gib) if answer.get("KmsKeyArn") else {})
+
+
+def _list_all(gib: int) -> dict[int, str]:
+    """All blocks of a snapshot, with a digest that none has."""
+    return dict.fromkeys(range(gib * BLOCKS_PER_GIB), "")
 
 
 def _find_obstacle(ec2: EC2Client, parent: Parent, gib: int) -> str:
@@ -195,11 +221,24 @@ def _find_obstacle(ec2: EC2Client, parent: Parent, gib: int) -> str:
     return f"it has {snapshot['VolumeSize']} GiB, not {gib}" if snapshot["VolumeSize"] != gib else ""
 
 
-def _put_blocks(upload: Upload, started: _Started, raw: DigestedDisk) -> Iterator[bytes]:
-    """Send the blocks that the snapshot lacks; yields their SHA-256 digests in the order of the disk."""
+def _put_blocks(
+    upload: Upload, started: _Started, raw: DigestedDisk, note_sent: Callable[[int], None]
+) -> Iterator[bytes]:
+    """Send the blocks that the snapshot lacks; yields the SHA-256 digests of all that differ from its parent, in order.
+
+    `note_sent` is told of each block that AWS has.
+    """
+
+    def send(index: int, block: bytes) -> bytes:
+        digest = hashlib.sha256(block).digest()
+        if index not in started.sent:
+            _put_block(upload.ebs, started.id, index, block, digest)
+            note_sent(index)
+        return digest
+
     blocks = send_blocks(
         raw,
-        partial(_put_block, upload.ebs, started.id),
+        send,
         sha256=upload.tags[CONTENT],
         workers=BLOCK_WORKERS,
         window=WINDOW,
@@ -210,10 +249,8 @@ def _put_blocks(upload: Upload, started: _Started, raw: DigestedDisk) -> Iterato
         upload.report_progress(min(1.0, index / raw.blocks))
 
 
-def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes:
-    digest = hashlib.sha256(block).digest()
-
-    def put() -> bytes | None:
+def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes, digest: bytes) -> None:
+    def put() -> bool | None:
         try:
             ebs.put_snapshot_block(
                 SnapshotId=snapshot,
@@ -227,7 +264,7 @@ def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes
             if error_code(error) == "ResourceNotFoundException":
                 return None
             raise
-        return digest
+        return True
 
     with explain_errors(f"write block {index} of {snapshot}", ebs.meta.region_name):
         answer = wait_until(put, VISIBLE_SECONDS)
@@ -237,7 +274,6 @@ def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes
             where=ebs.meta.region_name,
             hint="another run may have published this version meanwhile: run again to adopt its image",
         )
-    return answer
 
 
 def _encrypt_snapshot(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:
