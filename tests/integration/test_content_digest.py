@@ -11,7 +11,7 @@ import pytest
 from bakery.bake import bake
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds import definitions
-from bakery.contents import FILE_LIST, boot, read_disk
+from bakery.contents import FILE_LIST, SystemContents, boot, read_disk, read_raw, write_disk_contents
 from bakery.contents.digest import EXCLUDED, Content, read_content
 from bakery.contents.tree import read_entries
 from bakery.engine import toolbox
@@ -206,9 +206,19 @@ def bake_web(base: BaseDisk, workspace: Path, mode: str) -> tuple[Contents, dict
     """The contents of a disk with nginx, and its entries. A password would have a salt of its own in each bake."""
     project = Project(ROOT, ROOT / "packer" / "images", workspace)
     image = definitions.load(project.definitions).images["web"].model_copy(update={"mode": mode, "secrets": {}})
-    context = BakeContext(project, toolbox.toolchain(project), None, silent)
-    artifact: Artifact = bake(BakeRequest(image, "1.0.0", {}, "k" * 64), base, context)
-    contents = read_disk(artifact, Path(artifact.disk.path), SYFT)
+    request = BakeRequest(image, "1.0.0", {}, "k" * 64)
+    found: list[SystemContents] = []
+    context = BakeContext(
+        project,
+        toolbox.toolchain(project),
+        None,
+        silent,
+        examine=lambda raw, report: found.append(read_raw(raw, request.image_version, report, SYFT)),
+    )
+    artifact: Artifact = bake(request, base, context)
+    disk = Path(artifact.disk.path)
+    contents = read_disk(artifact, disk, SYFT)
+    assert [write_disk_contents(each, artifact, disk) for each in found] == [contents], "as the bake read them"
     packed = Path(artifact.disk.path).with_name(FILE_LIST).read_bytes()
     return contents, documents.parse(FileList, gzip.decompress(packed), FILE_LIST).entries
 

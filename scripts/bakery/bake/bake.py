@@ -70,7 +70,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             commit = note_commit(job)
             values = {name: secret.value for name, secret in secrets.items()}
             with plan_layers(job, request.inputs, values.values()).started(fresh=context.fresh) as started:
-                staging, disk, seconds = _make_locked_disk(started, vault, values)
+                staging, disk, seconds = _make_locked_disk(started, context, values)
             disk_image.require_unchanged(base)
             refuse_changed(definition, vault, secrets)
         artifact = Artifact(
@@ -188,31 +188,36 @@ def needed_space(base_size: int) -> int:
     return 3 * base_size + HEADROOM
 
 
-def _make_locked_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
+def _make_locked_disk(
+    job: Job, context: BakeContext, secrets: Mapping[str, str]
+) -> tuple[Path, Disk, dict[str, float]]:
     """`_make_disk`, beside the package cache if the image has a lock and apt works on it."""
     if job.lock is None or not job.definition.provisioned:
-        return _make_disk(job, vault, secrets)
+        return _make_disk(job, context, secrets)
     offline = job.definition.package_versions == "offline"
     with serve_packages(job.project, job.definition.name, job.lock.dated.values(), offline) as cache:
-        return _make_disk(replace(job, cache_port=cache.port), vault, secrets)
+        return _make_disk(replace(job, cache_port=cache.port), context, secrets)
 
 
-def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
+def _make_disk(job: Job, context: BakeContext, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
     """A folder with the finished disk, the description of that disk, and the seconds per phase."""
-    source, seconds = _provision_disk(job, vault, secrets)
+    source, seconds = _provision_disk(job, context.vault, secrets)
     staging = job.scratch / "whole"
     staging.mkdir()
+    report = staging / job.archives_report.name
     if job.archives_report.exists():  # a user's own template need not write it
-        job.archives_report.rename(staging / job.archives_report.name)
+        job.archives_report.rename(report)
     with timed(seconds, "flatten"):
-        job.progress("flattening the disk")
-        with _writable_raw(job, source) as raw, threads(1) as submit:
+        job.progress("flattening the disk and reading it")
+        with _writable_raw(job, source) as raw, threads(2) as submit:
             free_space.clear_free_space(raw)
             # The digest of a disk with large holes takes as long as all the rest.
             digesting = submit(partial(digest_disk, open_raw(raw)))
-            _refuse_logins(job, _list_logins(job, vault), raw)
+            examining = submit(partial(context.examine, raw, report))
+            _refuse_logins(job, _list_logins(job, context.vault), raw)
             disk_image.to_qcow2(raw, staging / "disk.qcow2", compress=False)  # images are built on it
             content = digesting.result()
+            examining.result()
         shutil.rmtree(job.output, ignore_errors=True)
     with timed(seconds, "digest"):
         job.progress("computing the digest")

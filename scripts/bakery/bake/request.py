@@ -1,6 +1,6 @@
 """The request and the context of a bake."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,8 @@ class ParentImage:
 class BakeContext:
     """The project, the programs, the session with Vault (None without secrets) and the reporter of events.
 
-    `keep` keeps the disk of a bake that fails on this machine. A `fresh` bake starts from no layer.
+    `keep` keeps the disk of a bake that fails on this machine. A `fresh` bake starts from no layer. `examine` is called
+    with the raw disk and the report on its package archives while its digest is computed; it must not change them.
     """
 
     project: Project
@@ -51,3 +52,4 @@ class BakeContext:
     report: Reporter
     keep: bool = False
     fresh: bool = False
+    examine: Callable[[Path, Path], None] = lambda _raw, _report: None

@@ -4,30 +4,47 @@ from pathlib import Path
 
 from bakery.contents import boot
 from bakery.contents.digest import read_content
-from bakery.contents.system import System, read_system
+from bakery.contents.system import System, SystemContents, read_system, write_contents
 from bakery.contents.tree import read_entries
 from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem
 from bakery.machine.root import NoRootError, open_root
-from bakery.model.contents import Contents
+from bakery.model.contents import ARCHIVES_REPORT, Contents
 from bakery.model.documents import Artifact
+from bakery.model.version import Versioned
 
 
 def read_disk(artifact: Artifact, disk: Path, syft: Path) -> Contents:
     """Read the contents of a disk; write them, the package database and syft's documents beside it."""
     # Once as a raw disk, once as files.
     files.require_space(disk.parent, 2 * disk.stat().st_size, "reading the disk")
-    with disk_image.as_raw(disk) as raw, files.scratch(disk.parent, "contents") as scratch:
+    with disk_image.as_raw(disk) as raw:
         try:
-            root = _open_root(raw)
-            entries, folders = read_entries(root.raw, root.partition), boot.copy_partitions(raw, scratch)
-            content = read_content(raw, root, entries, folders)
-            system = System(root, entries, boot.list_boot_files(raw, folders), content, disk.stat().st_size)
-            return read_system(system, artifact, disk.parent, scratch, syft)
+            found = read_raw(raw, artifact, disk.with_name(ARCHIVES_REPORT), syft)
         except UnreadableError as error:
             raise UnreadableError(error.message, where=str(disk), detail=error.detail, hint=error.hint) from error
+    return write_disk_contents(found, artifact, disk)
+
+
+def read_raw(raw: Path, of: Versioned, report: Path, syft: Path) -> SystemContents:
+    """The contents of a raw disk, which is only read; `report` is what apt said of its archives, if a bake asked it.
+
+    UnreadableError if nobody can say what is on it.
+    """
+    with files.scratch(raw.parent, "contents") as scratch:
+        root = _open_root(raw)
+        entries, folders = read_entries(root.raw, root.partition), boot.copy_partitions(raw, scratch)
+        content = read_content(raw, root, entries, folders)
+        return read_system(
+            System(root, entries, boot.list_boot_files(raw, folders), content), of, report, scratch, syft
+        )
+
+
+def write_disk_contents(found: SystemContents, artifact: Artifact, disk: Path) -> Contents:
+    """Write the contents of a disk beside it."""
+    return write_contents(found, artifact, disk.parent, disk.stat().st_size)
 
 
 def _open_root(raw: Path) -> FileSystem:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from bakery.contents import boot
 from bakery.contents.digest import Content
-from bakery.contents.system import System, read_system
+from bakery.contents.system import System, read_system, write_contents
 from bakery.contents.tree import read_entries
 from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
 from bakery.machine.root import unpack_root
-from bakery.model.contents import Contents
+from bakery.model.contents import ARCHIVES_REPORT, Contents
 from bakery.model.documents import RemoteBuild
 
 
@@ -21,7 +21,8 @@ def read_archive(build: RemoteBuild, archive: Path, syft: Path) -> Contents:
         root = unpack_root(archive, scratch)
         try:
             entries = read_entries(root.raw, root.partition)
-            system = System(root, entries, boot.read_folder(root, scratch), Content(), size=None)
-            return read_system(system, build, archive.parent, scratch, syft)
+            system = System(root, entries, boot.read_folder(root, scratch), Content())
+            found = read_system(system, build, archive.with_name(ARCHIVES_REPORT), scratch, syft)
+            return write_contents(found, build, archive.parent)
         except UnreadableError as error:
             raise UnreadableError(error.message, where=str(archive), hint=error.hint) from error

@@ -1,5 +1,6 @@
 """Software bills of materials of a disk, as syft writes them over its root file system."""
 
+import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from bakery.host import process
 from bakery.host.errors import BakeryError, UsageError
 from bakery.model.contents import SBOM_SUFFIXES, Package, SbomFormat
 from bakery.model.documents import Artifact, Part
+from bakery.model.version import Versioned
 
 FORMATS: dict[SbomFormat, str] = {"cyclonedx": "cyclonedx-json@1.6", "spdx": "spdx-json@2.3"}
 SETTINGS = {
@@ -43,25 +45,28 @@ def require_readable(workspace: Path) -> None:
         )
 
 
-def write_sboms(
-    tree: Path, part: Part, packages: Iterable[Package], syft: Path, scratch: Path
-) -> dict[SbomFormat, bytes]:
-    """The documents of a copied root file system, by format; equal disks give equal bytes.
-
-    BakeryError if one lacks any of `packages`.
-    """
+def list_components(
+    tree: Path, of: Versioned, packages: Iterable[Package], syft: Path, scratch: Path
+) -> dict[SbomFormat, Document]:
+    """What syft finds in a copied root file system, by format; BakeryError if a document lacks any of `packages`."""
     settings = scratch / "syft.yaml"  # in place of the user's own
     settings.write_text(json.dumps(SETTINGS))
     paths = {name: scratch / f"sbom.{suffix}" for name, suffix in SBOM_SUFFIXES.items()}
     outputs = [option for name, path in paths.items() for option in ("--output", f"{FORMATS[name]}={path.absolute()}")]
-    names = ("--source-name", part.image, "--source-version", part.version)
+    names = ("--source-name", of.image, "--source-version", of.version)
     source = (f"dir:{tree.absolute()}", "--base-path", tree.absolute())
     process.run([syft, "scan", *source, *names, "--quiet", "--config", settings.absolute(), *outputs], timeout=SECONDS)
     cyclonedx, spdx = (json.loads(paths[name].read_bytes()) for name in ("cyclonedx", "spdx"))
-    _bind_cyclonedx(cyclonedx, part)
-    _bind_spdx(spdx, part)
     require_packages("CycloneDX", _list_cyclonedx(cyclonedx), packages)
     require_packages("SPDX", _list_spdx(spdx), packages)
+    return {"cyclonedx": cyclonedx, "spdx": spdx}
+
+
+def bind_sboms(documents: Mapping[SbomFormat, Document], part: Part) -> dict[SbomFormat, bytes]:
+    """The bills of materials of a part, from documents of syft; equal disks give equal bytes."""
+    cyclonedx, spdx = copy.deepcopy(documents["cyclonedx"]), copy.deepcopy(documents["spdx"])
+    _bind_cyclonedx(cyclonedx, part)
+    _bind_spdx(spdx, part)
     return {"cyclonedx": _dump_document(cyclonedx), "spdx": _dump_document(spdx)}
 
 

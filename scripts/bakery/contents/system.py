@@ -1,7 +1,7 @@
 """The contents of an operating system at rest, written as documents beside the archive of its package database."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,14 +9,15 @@ from bakery.contents import boot, debian, rpm
 from bakery.contents.apt import Listing, list_at_rest, parse_listing
 from bakery.contents.archive import pack_folder
 from bakery.contents.digest import Content
-from bakery.contents.sbom import write_sboms
+from bakery.contents.sbom import Document, bind_sboms, list_components
 from bakery.contents.tree import Entry, copy_root, list_files, pack_files
 from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
 from bakery.machine.filesystem import FileSystem
 from bakery.model import documents
-from bakery.model.contents import ARCHIVES_REPORT, SBOM_SUFFIXES, BootFile, Contents, Package, SbomFormat
+from bakery.model.contents import SBOM_SUFFIXES, ArchiveState, BootFile, Contents, Package, SbomFormat
 from bakery.model.documents import Part
+from bakery.model.version import Versioned
 
 DOCUMENT = "contents.json"
 DATABASE = "packages.tar.gz"
@@ -26,16 +27,30 @@ RELEASES = ("/usr/lib/os-release", "/etc/os-release")  # os-release(5): the seco
 
 @dataclass(frozen=True)
 class System:
-    """A root file system and its entries, and the files that firmware boots it with.
-
-    `content` is that of its disk, and `size` the size of the disk file, if that is here.
-    """
+    """A root file system and its entries, the files that firmware boots it with, and the content of its disk."""
 
     root: FileSystem
     entries: tuple[Entry, ...]
     boot: tuple[BootFile, ...]
     content: Content
-    size: int | None
+
+
+@dataclass(frozen=True)
+class SystemContents:
+    """The contents of a system, before it is known which part they belong to; `sboms` are documents of syft.
+
+    `database` and `files` are packed.
+    """
+
+    os: str
+    packages: tuple[Package, ...]
+    kernels: tuple[str, ...]
+    boot: tuple[BootFile, ...]
+    archives: tuple[ArchiveState, ...]
+    database: bytes
+    files: bytes
+    sboms: Mapping[SbomFormat, Document]
+    content_digest: str
 
 
 def sbom_path(folder: Path, name: SbomFormat) -> Path:
@@ -43,8 +58,8 @@ def sbom_path(folder: Path, name: SbomFormat) -> Path:
     return folder / f"sbom.{SBOM_SUFFIXES[name]}"
 
 
-def read_system(system: System, part: Part, folder: Path, scratch: Path, syft: Path) -> Contents:
-    """Read a system; write its contents, package database, bills of materials and list of files into `folder`.
+def read_system(system: System, of: Versioned, report: Path, scratch: Path, syft: Path) -> SystemContents:
+    """Read a system; `report` is what apt said of its archives, if a bake has asked it.
 
     UnreadableError without `where` if it has no package database, or does not say which distribution it is.
     """
@@ -59,32 +74,49 @@ def read_system(system: System, part: Part, folder: Path, scratch: Path, syft: P
     tree.mkdir()
     root.copy(family.DATABASE, tree)
     packages = tuple(sorted(family.read_packages(tree)))
-    database = pack_folder(tree, family.OMITTED)
-    listing = _read_listing(folder / ARCHIVES_REPORT, tree, packages)
+    listing = _read_listing(report, tree, packages)
     packages = tuple(replace(package, archive=listing.archive_of(package)) for package in packages)
     system_tree = scratch / "system"
     copy_root(root, system.entries, system_tree)
-    sboms = write_sboms(system_tree, part, packages, syft, scratch)
+    sboms = list_components(system_tree, of, packages, syft, scratch)
     files_there = list_files(system.entries, family.read_owners(system_tree))
-    listed = pack_files(replace(files_there, entries=system.content.entries))
+    return SystemContents(
+        os=_os_name(root),
+        packages=packages,
+        kernels=boot.list_kernels(root),
+        boot=system.boot,
+        archives=listing.archives,
+        database=pack_folder(tree, family.OMITTED),
+        files=pack_files(replace(files_there, entries=system.content.entries)),
+        sboms=sboms,
+        content_digest=system.content.digest,
+    )
+
+
+def write_contents(found: SystemContents, part: Part, folder: Path, size: int | None = None) -> Contents:
+    """Write the contents of a part, its package database, bills of materials and list of files into `folder`.
+
+    `size` is that of its disk file, if that is here.
+    """
+    sboms = bind_sboms(found.sboms, part)
     contents = Contents(
         image=part.image,
         arch=part.arch,
         version=part.version,
         sha256=part.identity,
-        size=system.size,
-        os=_os_name(root),
-        packages=packages,
-        kernels=boot.list_kernels(root),
-        boot=system.boot,
-        database=hashlib.sha256(database).hexdigest(),
+        size=size,
+        os=found.os,
+        packages=found.packages,
+        kernels=found.kernels,
+        boot=found.boot,
+        database=hashlib.sha256(found.database).hexdigest(),
         sboms={name: hashlib.sha256(document).hexdigest() for name, document in sboms.items()},
-        archives=listing.archives,
-        files=hashlib.sha256(listed).hexdigest(),
-        content_digest=system.content.digest,
+        archives=found.archives,
+        files=hashlib.sha256(found.files).hexdigest(),
+        content_digest=found.content_digest,
     )
-    files.write_atomic(folder / DATABASE, database)
-    files.write_atomic(folder / FILE_LIST, listed)
+    files.write_atomic(folder / DATABASE, found.database)
+    files.write_atomic(folder / FILE_LIST, found.files)
     for name, document in sboms.items():
         files.write_atomic(sbom_path(folder, name), document)
     documents.save(contents, folder / DOCUMENT)

@@ -2,15 +2,86 @@
 
 from pathlib import Path
 
-from bakery.contents import DATABASE, DOCUMENT, FILE_LIST, sbom_path
+from bakery.contents import (
+    DATABASE,
+    DOCUMENT,
+    FILE_LIST,
+    SystemContents,
+    UnreadableError,
+    read_archive,
+    read_disk,
+    read_raw,
+    sbom_path,
+    write_disk_contents,
+)
+from bakery.engine import toolbox
 from bakery.engine.evidence import bake_duty
 from bakery.engine.session import Session
 from bakery.host import files
 from bakery.host.errors import BakeryError, OutageError
+from bakery.host.events import Event, report_step
 from bakery.model import baked, documents
-from bakery.model.contents import SBOM_SUFFIXES, Contents
-from bakery.model.documents import Part
-from bakery.signing import verify_document
+from bakery.model.contents import ROOT_ARCHIVE, SBOM_SUFFIXES, Contents
+from bakery.model.documents import Artifact, Part
+from bakery.model.version import ImageVersion
+from bakery.signing import save_signed, verify_document
+
+
+class RawReader:
+    """Reads the contents of a disk during its bake, which then has no part yet: `found` is None if they are not known.
+
+    It reports no error: `read_contents` reads the disk again then, and says why it cannot.
+    """
+
+    def __init__(self, session: Session, of: ImageVersion) -> None:
+        self._session = session
+        self._of = of
+        self.found: SystemContents | None = None
+
+    def read(self, raw: Path, report: Path) -> None:
+        """Read a raw disk; `report` is what apt said of its archives, if the bake asked it."""
+        if self._session.definitions.images[self._of.image].windows:
+            return
+        try:
+            self.found = read_raw(raw, self._of, report, toolbox.find(self._session.project, "syft"))
+        except BakeryError:
+            self.found = None
+
+
+def read_contents(session: Session, part: Part, found: SystemContents | None = None) -> Contents | None:
+    """The contents of a part, read once and signed in its folder; None, with a note, if they cannot be read.
+
+    `found` has them if its bake has read the disk.
+    """
+    if contents := find_contents(session, part):
+        return contents
+    folder = baked.part_folder(session.project, part)
+    if found and isinstance(part, Artifact):
+        contents = write_disk_contents(found, part, folder / "disk.qcow2")
+    else:
+        contents = read_contents_again(session, part)
+    if contents:
+        save_signed(contents, part, folder / DOCUMENT, session.keyring, bake_duty(part))
+    return contents
+
+
+def read_contents_again(session: Session, part: Part) -> Contents | None:
+    """The contents of a part, which are not signed; None, with a note, if they cannot be read."""
+    folder, subject = baked.part_folder(session.project, part), f"{part.image} {part.version}"
+    if session.definitions.images[part.image].windows:
+        session.report(Event("note", "contents", subject, "unknown: Windows has no package database"))
+        return None
+    syft, archive = toolbox.find(session.project, "syft"), folder / ROOT_ARCHIVE
+    contents = None
+    with report_step(session.report, "contents", subject, "read packages and boot files"):
+        try:
+            if isinstance(part, Artifact):
+                return read_disk(part, folder / "disk.qcow2", syft)
+            contents = read_archive(part, archive, syft)
+        except UnreadableError as error:
+            session.report(Event("note", "contents", subject, f"unknown: {error.message}"))
+    archive.unlink(missing_ok=True)  # large, and nothing else needs it
+    return contents
 
 
 def find_contents(session: Session, part: Part) -> Contents | None:

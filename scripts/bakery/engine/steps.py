@@ -14,19 +14,11 @@ from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import Record, is_expired, owner
 from bakery.clouds import BUILDERS
 from bakery.clouds.target import RemoteTarget, Target
-from bakery.contents import (
-    DATABASE,
-    DOCUMENT,
-    FILE_LIST,
-    UnreadableError,
-    read_archive,
-    read_disk,
-    sbom_path,
-)
+from bakery.contents import DATABASE, FILE_LIST, sbom_path
 from bakery.engine import channels, distribution, toolbox
-from bakery.engine.contents import find_contents
+from bakery.engine.contents import RawReader, find_contents, read_contents, read_contents_again
 from bakery.engine.earlier_disks import find_earlier_disks
-from bakery.engine.evidence import bake_duty, require_evidence, require_part, require_verdict, save_verdict
+from bakery.engine.evidence import require_evidence, require_part, require_verdict, save_verdict
 from bakery.engine.failures import record_failures
 from bakery.engine.inspection import inspect_build
 from bakery.engine.locks import check_versions
@@ -43,20 +35,19 @@ from bakery.engine.targets import open_target, open_targets
 from bakery.engine.vendor_lookup import find_base
 from bakery.engine.vulnerabilities import check_part, keep_report, require_gate
 from bakery.host.errors import BakeryError, ConflictError, OutageError
-from bakery.host.events import Event, report_step
+from bakery.host.events import Event
 from bakery.host.vault import Vault
 from bakery.layers.base import prepare
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import baked
 from bakery.model.baked import Baked
 from bakery.model.bases import QEMU
-from bakery.model.contents import ROOT_ARCHIVE, SBOM_SUFFIXES, Contents
+from bakery.model.contents import SBOM_SUFFIXES
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Part, Publication, RemoteBuild, Verdict
 from bakery.model.inputs import PARENT
 from bakery.model.lock import load_lock
 from bakery.model.version import ImageVersion
-from bakery.signing import save_signed
 from bakery.verify import read_used_secrets, verify
 
 
@@ -117,14 +108,15 @@ class _Bake:
         """The disk that QEMU builds."""
         definition = self.request.definition
         artifact = baked.find_artifact(self.session.project, definition, self.request.version)
+        reader = RawReader(self.session, self.request.image_version)
         if not artifact or not self._is_of_these_inputs(artifact, ""):
             with open_vault(definition.secrets) as vault:
                 artifact = bake(
                     self.request,
                     _base_disk(self.session, self.request),
-                    self._bake_context(vault),
+                    replace(self._bake_context(vault), examine=reader.read),
                 )
-        contents = read_contents(self.session, artifact)
+        contents = read_contents(self.session, artifact, reader.found)
         check_versions(self.session, artifact, contents)
         report_repeat(self.session, artifact, contents)
         return artifact
@@ -160,35 +152,6 @@ class _Bake:
         subject = f"{part.image} {part.version}"
         self.session.report(Event("note", "bake", subject, f"baked before from the same inputs{where}"))
         return True
-
-
-def read_contents(session: Session, part: Part) -> Contents | None:
-    """The contents of a part, read once and signed in its folder; None, with a note, if they cannot be read."""
-    if contents := find_contents(session, part):
-        return contents
-    contents = _read_contents_again(session, part)
-    if contents:
-        path = baked.part_folder(session.project, part) / DOCUMENT
-        save_signed(contents, part, path, session.keyring, bake_duty(part))
-    return contents
-
-
-def _read_contents_again(session: Session, part: Part) -> Contents | None:
-    folder, subject = baked.part_folder(session.project, part), f"{part.image} {part.version}"
-    if session.definitions.images[part.image].windows:
-        session.report(Event("note", "contents", subject, "unknown: Windows has no package database"))
-        return None
-    syft, archive = toolbox.find(session.project, "syft"), folder / ROOT_ARCHIVE
-    contents = None
-    with report_step(session.report, "contents", subject, "read packages and boot files"):
-        try:
-            if isinstance(part, Artifact):
-                return read_disk(part, folder / "disk.qcow2", syft)
-            contents = read_archive(part, archive, syft)
-        except UnreadableError as error:
-            session.report(Event("note", "contents", subject, f"unknown: {error.message}"))
-    archive.unlink(missing_ok=True)  # large, and nothing else needs it
-    return contents
 
 
 def is_verified(session: Session, artifact: Artifact) -> bool:
@@ -383,7 +346,7 @@ def _complete_record(
 
 def _keep_contents(session: Session, part: Part) -> tuple[str, str]:
     """Bring the contents of a part to the catalog; their document's digest and the content digest, empty if unknown."""
-    contents = find_contents(session, part) or _read_contents_again(session, part)
+    contents = find_contents(session, part) or read_contents_again(session, part)
     if isinstance(part, Artifact):
         check_versions(session, part, contents)
     if contents is None:

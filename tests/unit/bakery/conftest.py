@@ -11,7 +11,7 @@ import pytest
 
 from bakery.clouds import CLOUDS
 from bakery.clouds.definitions import Definition
-from bakery.engine import evidence, prerequisites, publish, steps, toolbox
+from bakery.engine import contents, evidence, prerequisites, publish, steps, toolbox
 from bakery.host import files
 from bakery.host.vault import Vault
 from bakery.machine import disk_image, network
@@ -103,8 +103,8 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setattr(evidence, "expect_checks", workshop.expect_checks)
     monkeypatch.setattr(network, "find_obstacle", lambda: "")  # it starts programs, and asks a metadata service
     monkeypatch.setattr(disk_image, "as_raw", nullcontext)  # a disk here is a text, not a qcow2
-    monkeypatch.setattr(steps, "read_disk", workshop.read_disk)
-    monkeypatch.setattr(steps, "read_archive", workshop.read_archive)
+    monkeypatch.setattr(contents, "read_disk", workshop.read_disk)
+    monkeypatch.setattr(contents, "read_archive", workshop.read_archive)
     monkeypatch.setattr(steps, "prepare", workshop.prepare)
     monkeypatch.setattr(steps, "publish", workshop.publishing(publish.publish))
     monkeypatch.setattr(steps, "read_used_secrets", lambda *_: ["hidden"])

@@ -2,13 +2,17 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from bakery.contents import DATABASE, DOCUMENT
+from bakery.bake.request import BakeContext, BakeRequest
+from bakery.contents import DATABASE, DOCUMENT, UnreadableError
 from bakery.host.errors import BakeryError
+from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
 from bakery.model.contents import SBOM_SUFFIXES, Contents
+from bakery.model.documents import Artifact
 from unit.bakery.cli.cli_runner import CliRunner
 
 
@@ -31,6 +35,33 @@ def test_a_disk_that_cannot_be_read_has_unknown_contents(bakery: CliRunner) -> N
     assert bakery.catalog.package_database(record) is None
     notes = [event.text for event in bakery.events if event.stage == "contents" and event.kind == "note"]
     assert notes[0] == "unknown: no partition of the disk has ext2, ext3 or ext4"
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_disk_is_read_again_if_its_bake_could_not(bakery: CliRunner, readable: bool) -> None:
+    bakery.packages["base"] = {"openssl": "3.0.17-1"}
+    bake, found, written = bakery.bake, object(), []
+
+    def read_raw(*_: object) -> object:
+        if not readable:
+            raise UnreadableError("the file system is damaged")
+        return found
+
+    def examine(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact:
+        artifact = bake(request, base, context)
+        context.examine(Path(artifact.disk.path), Path("report"))
+        return artifact
+
+    def write(given: object, artifact: Artifact, disk: Path) -> Contents:
+        written.append(given)
+        return bakery.read_disk(artifact, disk, disk)
+
+    bakery.monkeypatch.setattr("bakery.engine.steps.bake", examine)
+    bakery.monkeypatch.setattr("bakery.engine.contents.read_raw", read_raw)
+    bakery.monkeypatch.setattr("bakery.engine.contents.write_disk_contents", write)
+    (record,) = bakery.line("base")
+    assert bakery.catalog.contents(record)
+    assert written == ([found] if readable else [])
 
 
 def test_windows_has_unknown_contents_for_one_reason(bakery: CliRunner) -> None:
