@@ -151,7 +151,7 @@ def bakery(project: Project, *arguments: str, root: Path = ROOT, definitions: bo
     """Wall seconds of a verb on a project, whose roles may be in another `root`."""
     places = ["--workspace", str(project.workspace)]
     places += ["--definitions", str(project.definitions)] if definitions else []
-    return _timed([str(ROOT / ".venv/bin/bakery"), *arguments, *places], dict(os.environ), root)
+    return time_command([str(ROOT / ".venv/bin/bakery"), *arguments, *places], root)
 
 
 def _stock(project: Project, accelerator: str) -> float:
@@ -174,7 +174,9 @@ def _stock(project: Project, accelerator: str) -> float:
     chain = toolbox.toolchain(project)
     environment = {**os.environ, "PACKER_PLUGIN_PATH": str(chain.plugins), "CHECKPOINT_DISABLE": "1"}
     flags = [f"-var={name}={value}" for name, value in given.items()]
-    return _timed([str(chain.packer), "build", "-color=false", *flags, str(ROOT / "benchmarks/stock")], environment)
+    return time_command(
+        [str(chain.packer), "build", "-color=false", *flags, str(ROOT / "benchmarks/stock")], environment=environment
+    )
 
 
 def _playbook_variables(folder: Path) -> dict[str, object]:
@@ -198,7 +200,8 @@ def _playbook_variables(folder: Path) -> dict[str, object]:
     }
 
 
-def _timed(command: list[str], environment: dict[str, str], folder: Path = ROOT) -> float:
+def time_command(command: list[str], folder: Path = ROOT, environment: dict[str, str] | None = None) -> float:
+    """Wall seconds of a command that has to succeed."""
     began = time.monotonic()
     subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     return time.monotonic() - began

@@ -14,7 +14,7 @@ from bakery.model.inputs import input_key
 from bakery.model.project import Project
 
 ROOT = Path(__file__).parents[1]
-SIZES = (10, 100, 1000)
+SIZES = (10, 100, 1000, 10_000)
 RUNS = 5  # the best of five: what the machine can do when nothing disturbs it
 TEMPLATE = """\
 name: image-{number}
