@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -112,7 +113,7 @@ def _load_entry(entry: Path, base: StartDisk, report: Reporter) -> CachedBoot | 
     if cached is None:
         return None
     if cached.obstacle:
-        return None if _is_older(entry, RETRY_SECONDS) else cached
+        return None if _find_age(entry) > RETRY_SECONDS else cached
     saved = SavedBoot(entry)
     if not saved.base.exists() or not saved.base.samefile(base.path):
         return None  # the base was made again, perhaps because its file was damaged
@@ -126,20 +127,18 @@ def _load_entry(entry: Path, base: StartDisk, report: Reporter) -> CachedBoot | 
 
 def _remove_unused(folder: Path) -> None:
     """Keep the saved boots that bakes started from last, none of them for longer than a week after that."""
-    entries = sorted(
-        (document.parent for document in folder.glob(f"*/{DOCUMENT}")), key=lambda entry: -_last_use(entry)
-    )
+    entries = sorted((document.parent for document in folder.glob(f"*/{DOCUMENT}")), key=_find_age)
     for number, entry in enumerate(entries):
-        if number >= KEPT or _is_older(entry, UNUSED_SECONDS):
+        if number >= KEPT or _find_age(entry) > UNUSED_SECONDS:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _last_use(entry: Path) -> float:
-    return entry.stat().st_mtime
-
-
-def _is_older(entry: Path, seconds: float) -> bool:
-    return time.time() - _last_use(entry) > seconds
+def _find_age(entry: Path) -> float:
+    """The seconds since an entry was made or last used; infinite if another run has removed it."""
+    try:
+        return time.time() - entry.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _cache_key(base: StartDisk, boot: Boot) -> str:
