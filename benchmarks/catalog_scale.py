@@ -8,7 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -21,8 +21,6 @@ from bakery.catalog.search import list_versions
 from bakery.clouds import definitions
 from bakery.engine import fingerprint, toolbox
 from bakery.engine.session import Session
-from bakery.model import documents
-from bakery.model.inputs import input_key
 from bakery.signing import open_keyring
 
 IMAGES, VERSIONS = 1000, 10
@@ -117,15 +115,8 @@ def fill(folder: Path, store: lookup.MemoryStore) -> Catalog:
     prints = fingerprint.Fingerprints(project, toolbox.versions(project), toolbox.machine())
     for image in loaded.images.values():
         for number in range(VERSIONS - 1):
-            _complete(catalog, image.name, {"number": str(number)})
-        _complete(catalog, image.name, prints.inputs(image, loaded.sources[image.name], ""))
+            plan.complete_version(catalog, image.name, {"number": str(number)})
+        plan.complete_version(catalog, image.name, prints.inputs(image, loaded.sources[image.name], ""))
     for number in range(MANY_VERSIONS):
-        _complete(catalog, "many", {"number": str(number)})
+        plan.complete_version(catalog, "many", {"number": str(number)})
     return catalog
-
-
-def _complete(catalog: Catalog, image: str, inputs: dict[str, str]) -> None:
-    record = catalog.reserve(image, "x86_64", "1.0", input_key(inputs), inputs, "benchmark", "bake-private")
-    location = documents.ImageLocation("", "", f"/images/{image}.qcow2")
-    local = documents.Publication(image, "x86_64", record.version, "0" * 64, "local", (location,))
-    catalog.revise(replace(record, state="complete", baked=record.at, sha256="0" * 64, publications=(local,)))
