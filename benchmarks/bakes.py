@@ -62,12 +62,11 @@ def write_image(mode: str, updates: str = "all") -> str:
 
 @dataclass(frozen=True)
 class Bakes:
-    """Wall seconds.
+    """Wall seconds. `stock` is Packer with its plugins' defaults.
 
     `vm` boots its guest and saves the boot. `saved_boot` goes on from there, and `packer` is Packer's share of it: the
-    same template without the bakery around it. `layered` goes on from the boot of the layer in front of the last role,
-    which changed.
-    `updates` is what `updates: all` adds by mode, over a base that has no updates.
+    same template without the bakery around it. `layered` goes on from the saved boot of the layer before the last role,
+    which changed. `updates` is what `updates: all` adds by mode, over a base that has no updates.
     """
 
     accelerator: str
@@ -148,9 +147,9 @@ def _sum_updates(log: Path) -> float:
 
 def bakery(project: Project, *arguments: str, root: Path = ROOT, definitions: bool = True) -> float:
     """Wall seconds of a verb on a project, whose roles may be in another `root`."""
-    places = ["--workspace", str(project.workspace)]
-    places += ["--definitions", str(project.definitions)] if definitions else []
-    return _timed([str(ROOT / ".venv/bin/bakery"), *arguments, *places], dict(os.environ), root)
+    options = ["--workspace", str(project.workspace)]
+    options += ["--definitions", str(project.definitions)] if definitions else []
+    return _timed([str(ROOT / ".venv/bin/bakery"), *arguments, *options], dict(os.environ), root)
 
 
 def _stock(project: Project, accelerator: str) -> float:

@@ -33,12 +33,12 @@ RUNS = 5  # the best of five, as for the other plans
 class Scale:
     """A plan by heads, also after moves of channels, and one without; a snapshot; listings of one image and of all."""
 
-    plan: lookup.Lookup
-    plan_after_moves: lookup.Lookup
-    plan_of_records: lookup.Lookup
-    snapshot: lookup.Lookup
-    image: lookup.Lookup
-    all: lookup.Lookup
+    plan: lookup.Measurement
+    plan_after_moves: lookup.Measurement
+    plan_of_records: lookup.Measurement
+    snapshot: lookup.Measurement
+    image: lookup.Measurement
+    all: lookup.Measurement
 
 
 def measure(folder: Path) -> Scale:
@@ -60,16 +60,16 @@ def measure(folder: Path) -> Scale:
     return Scale(by_heads, _measure_plan(store, options), of_records, snapshot, image, everything)
 
 
-def _measure_delayed(store: lookup.MemoryStore, work: Callable[[], object]) -> lookup.Lookup:
+def _measure_delayed(store: lookup.MemoryStore, work: Callable[[], object]) -> lookup.Measurement:
     store.delay, store.requests = lookup.DELAY, 0
     began = time.perf_counter()
     work()
     seconds = time.perf_counter() - began
     store.delay = 0
-    return lookup.Lookup(seconds, store.requests)
+    return lookup.Measurement(seconds, store.requests)
 
 
-def _measure_plan(store: lookup.MemoryStore, options: list[str]) -> lookup.Lookup:
+def _measure_plan(store: lookup.MemoryStore, options: list[str]) -> lookup.Measurement:
     """The best seconds of the command with nothing to do, and its requests."""
     command = [str(plan.ROOT / ".venv/bin/bakery"), "plan", "--detailed-exitcode", *options]
     seconds = []
@@ -83,7 +83,7 @@ def _measure_plan(store: lookup.MemoryStore, options: list[str]) -> lookup.Looku
             # Exit code 0 with --detailed-exitcode says that there was really nothing to do.
             subprocess.run(command, env=environment, check=True, capture_output=True, cwd=plan.ROOT)
             seconds.append(time.perf_counter() - began)
-    return lookup.Lookup(min(seconds), len(requests))
+    return lookup.Measurement(min(seconds), len(requests))
 
 
 def answer(store: lookup.MemoryStore, environ: dict[str, Any], start_response: Any) -> list[bytes]:
