@@ -185,28 +185,30 @@ def _catalog(found: catalog_scale.Scale) -> Iterator[str]:
 
 
 def _releases(found: release.Releases) -> Iterator[str]:
-    regions, accounts = release.PLACES
-    places = f"{regions * accounts} places ({regions} regions, {accounts} accounts)"
+    regions, accounts = release.MANY
+    locations = f"{regions * accounts} locations ({regions} regions, {accounts} accounts)"
     call = f"{release.DELAY} s a call"
     groups = (("", found.quick), (f", copies take {release.COPY_SECONDS:.0f} s", found.slow))
     for note, group in groups:
-        many, least = group[release.PLACES], group[release.LEAST]
+        many, least = group[release.MANY], group[release.LEAST]
         for step, seconds in many.seconds.items():
             ratio = seconds / least.seconds[step]
             text = f"{ratio:.2f} ({seconds:.1f} of {least.seconds[step]:.1f} s, {many.cpu[step]:.1f} CPU s)"
-            yield _row(f"{step} to {places}, {call}{note}, over the slowest single place", "≤ 1.2", text, ratio <= 1.2)
+            yield _row(
+                f"{step} to {locations}, {call}{note}, over the slowest single location", "≤ 1.2", text, ratio <= 1.2
+            )
     for step in release.STEPS:
-        many = found.quick[release.PLACES]
+        many = found.quick[release.MANY]
         serial = many.calls[step] * release.DELAY
         text = f"{many.seconds[step] / serial:.2f} ({many.seconds[step]:.1f} of {serial:.0f} s)"
-        yield _note(f"{step} to {places}, {call}, over one call after another", text)
+        yield _note(f"{step} to {locations}, {call}, over one call after another", text)
     for step in release.STEPS:
         counts = (
             f"{each.calls[step] / (shape[0] * shape[1]):.1f} of {shape[0] * shape[1]}"
             for shape, each in found.quick.items()
             if shape in release.SHAPES
         )
-        yield _note(f"{step}, calls per place", ", ".join(counts))
+        yield _note(f"{step}, calls per location", ", ".join(counts))
 
 
 def _uploads(uploads: dict[str, blocks.Uploaded]) -> Iterator[str]:
