@@ -1,4 +1,4 @@
-"""Measures, prints, and writes benchmarks/RESULTS.md: ratios of one run on one machine, losses included."""
+"""Measures, prints, and writes the table of benchmarks/RESULTS.md: ratios of one run on a machine, losses included."""
 
 import argparse
 import os
@@ -22,6 +22,7 @@ import synth
 import validate
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+TABLE_HEAD = "| what | goal | measured | |\n|---|---|---|---|"
 PARTS = (
     "plan",
     "patches",
@@ -39,23 +40,31 @@ PARTS = (
 
 
 def main() -> None:
-    """Run the parts that were asked for, and write down what they gave."""
+    """Run the parts that were asked for, and print what they gave; all parts together replace the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default; bakes take about 10 min")
-    parts = parser.parse_args().parts or PARTS
+    parts = tuple(parser.parse_args().parts) or PARTS
     with tempfile.TemporaryDirectory(prefix="bakery-bench-") as folder:
         lines = [line for part in parts for line in _rows(part, Path(folder) / part)]
     report = "\n".join([*_head(), *lines, ""])
     print(report)
-    RESULTS.write_text(report)
+    if parts == PARTS:
+        RESULTS.write_text(f"{report}\n{_read_notes()}")
+
+
+def _read_notes() -> str:
+    """What people wrote below the table."""
+    _, _, below = RESULTS.read_text().partition(TABLE_HEAD)
+    return below.partition("\n\n")[2]
 
 
 def _head() -> Iterator[str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
-    yield "# Results\n\nWritten by `make bench`. Ratios of one run; seconds only say what was compared.\n"
+    yield "# Results\n\n`make bench` writes the table, and people write the notes below it."
+    yield "Ratios of one run; seconds only say what was compared.\n"
     yield f"{datetime.now(UTC):%Y-%m-%d}, {_cpu()}, {os.cpu_count()} cores, {memory} GiB, kernel {platform.release()},"
     yield f"Python {platform.python_version()}.\n"
-    yield "| what | goal | measured | |\n|---|---|---|---|"
+    yield TABLE_HEAD
 
 
 def _cpu() -> str:
