@@ -241,7 +241,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class _StartPoint:
-    """What a bake starts from: a layer with so many roles, or the base, with -1."""
+    """The layer that a bake starts from, with so many roles, or the base, with -1."""
 
     roles: int = -1
     layer: Layer | None = None
