@@ -1,4 +1,4 @@
-"""The bytes of a disk that a cloud holds: blocks in order, read once, digested or written to a raw file meanwhile."""
+"""A disk as blocks in order, from a cloud or a raw file: read once, and digested or written to a file meanwhile."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ ZEROS = bytes(BLOCK)
 
 @dataclass(frozen=True)
 class HeldDisk:
-    """A disk at a cloud, of `size` bytes.
+    """A disk of `size` bytes, most often one that a cloud holds.
 
     `blocks` yields (index, BLOCK bytes) by ascending index; absent ones are zeros.
     """

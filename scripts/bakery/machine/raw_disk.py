@@ -1,4 +1,4 @@
-"""Reads the content of a disk image as blocks: for a cloud, and for digests."""
+"""Reads the content of a disk image as blocks, for digests, and sends them to a cloud."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 
 class RawDisk:
-    """Reads a disk in order."""
+    """A disk in a file, whose blocks are read in order."""
 
     def __init__(self, path: Path, block: int, layout: Layout | None = None) -> None:
         """`block` is the size in bytes of the blocks of `written_blocks`. A file without a layout is a raw disk."""
