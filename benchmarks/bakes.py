@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bakery.bake.task_times import read_task_times
 from bakery.engine import toolbox
 from bakery.machine import qemu, ssh
 from bakery.model.project import Project
@@ -17,8 +17,8 @@ from bakery.model.version import ImageVersion
 
 ROOT = Path(__file__).parents[1]
 RUNS = 2
-# A line of Ansible's profile of tasks, as Packer passes it on.
-PROFILE = re.compile(r"(?:^|: )([A-Z][\w :]+?) -+ ([\d.]+)s$", re.MULTILINE)
+# Of Debian.yml and Debian-kernels.yml in ansible/playbooks/updates/.
+UPDATE_TASKS = ("Upgrade packages", "List packages that no package needs", "Purge the kernels among them")
 IMAGES = {"base": "debian-13", "vm": "bench-vm", "chroot": "bench-chroot"}
 BASE = """\
 name: debian-13
@@ -62,12 +62,11 @@ def write_image(mode: str, updates: str = "all") -> str:
 
 @dataclass(frozen=True)
 class Bakes:
-    """Wall seconds.
+    """Wall seconds. `stock` is Packer with its plugins' defaults.
 
     `vm` boots its guest and saves the boot. `saved_boot` goes on from there, and `packer` is Packer's share of it: the
-    same template without the bakery around it. `layered` goes on from the boot of the layer in front of the last role,
-    which changed.
-    `updates` is what `updates: all` adds by mode, over a base that has no updates.
+    same template without the bakery around it. `layered` goes on from the saved boot of the layer before the last role,
+    which changed. `updates` is what `updates: all` adds by mode, over a base that has no updates.
     """
 
     accelerator: str
@@ -92,7 +91,7 @@ def measure(folder: Path) -> Bakes:
     chroot = bakery(project, "bake", "bench-chroot")
     updates = {"chroot": _compare_updates(project, chroot)}
     vm = bakery(project, "bake", "bench-vm")
-    updates["vm"] = _read_tasks(Path(_read_artifact(project, "1.0.0")["log"]))
+    updates["vm"] = _sum_updates(Path(_read_artifact(project, "1.0.0")["log"]))
     saved_boot = _bake_restored(project)
     ours = ("flatten", "digest")  # what the bakery does with the disk when Packer is done
     seconds = _read_artifact(project, "1.0.1")["seconds"]
@@ -141,17 +140,16 @@ def _compare_updates(project: Project, first: float) -> float:
     return min(seconds["all"]) - min(seconds["none"])
 
 
-def _read_tasks(log: Path) -> float:
-    """Seconds of the tasks of updates/Debian.yml, as Ansible's profile in the log of a bake has them."""
-    profile = {name.strip(): float(seconds) for name, seconds in PROFILE.findall(log.read_text())}
-    return sum(profile.get(name, 0) for name in ("Upgrade packages", "Remove old kernels"))
+def _sum_updates(log: Path) -> float:
+    """Seconds of the tasks of a bake that update its base."""
+    return sum(task.seconds for task in read_task_times(log) if not task.role and task.name in UPDATE_TASKS)
 
 
 def bakery(project: Project, *arguments: str, root: Path = ROOT, definitions: bool = True) -> float:
     """Wall seconds of a verb on a project, whose roles may be in another `root`."""
-    places = ["--workspace", str(project.workspace)]
-    places += ["--definitions", str(project.definitions)] if definitions else []
-    return time_command([str(ROOT / ".venv/bin/bakery"), *arguments, *places], root)
+    options = ["--workspace", str(project.workspace)]
+    options += ["--definitions", str(project.definitions)] if definitions else []
+    return time_command([str(ROOT / ".venv/bin/bakery"), *arguments, *options], root)
 
 
 def _stock(project: Project, accelerator: str) -> float:

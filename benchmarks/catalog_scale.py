@@ -8,7 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -21,8 +21,6 @@ from bakery.catalog.search import list_versions
 from bakery.clouds import definitions
 from bakery.engine import fingerprint, toolbox
 from bakery.engine.session import Session
-from bakery.model import documents
-from bakery.model.inputs import input_key
 from bakery.signing import open_keyring
 
 IMAGES, VERSIONS = 1000, 10
@@ -35,12 +33,12 @@ RUNS = 5  # the best of five, as for the other plans
 class Scale:
     """A plan by heads, also after moves of channels, and one without; a snapshot; listings of one image and of all."""
 
-    plan: lookup.Lookup
-    plan_after_moves: lookup.Lookup
-    plan_of_records: lookup.Lookup
-    snapshot: lookup.Lookup
-    image: lookup.Lookup
-    all: lookup.Lookup
+    plan: lookup.Measurement
+    plan_after_moves: lookup.Measurement
+    plan_of_records: lookup.Measurement
+    snapshot: lookup.Measurement
+    image: lookup.Measurement
+    all: lookup.Measurement
 
 
 def measure(folder: Path) -> Scale:
@@ -62,16 +60,16 @@ def measure(folder: Path) -> Scale:
     return Scale(by_heads, _measure_plan(store, options), of_records, snapshot, image, everything)
 
 
-def _measure_delayed(store: lookup.MemoryStore, work: Callable[[], object]) -> lookup.Lookup:
+def _measure_delayed(store: lookup.MemoryStore, work: Callable[[], object]) -> lookup.Measurement:
     store.delay, store.requests = lookup.DELAY, 0
     began = time.perf_counter()
     work()
     seconds = time.perf_counter() - began
     store.delay = 0
-    return lookup.Lookup(seconds, store.requests)
+    return lookup.Measurement(seconds, store.requests)
 
 
-def _measure_plan(store: lookup.MemoryStore, options: list[str]) -> lookup.Lookup:
+def _measure_plan(store: lookup.MemoryStore, options: list[str]) -> lookup.Measurement:
     """The best seconds of the command with nothing to do, and its requests."""
     command = [str(plan.ROOT / ".venv/bin/bakery"), "plan", "--detailed-exitcode", *options]
     seconds = []
@@ -85,7 +83,7 @@ def _measure_plan(store: lookup.MemoryStore, options: list[str]) -> lookup.Looku
             # Exit code 0 with --detailed-exitcode says that there was really nothing to do.
             subprocess.run(command, env=environment, check=True, capture_output=True, cwd=plan.ROOT)
             seconds.append(time.perf_counter() - began)
-    return lookup.Lookup(min(seconds), len(requests))
+    return lookup.Measurement(min(seconds), len(requests))
 
 
 def answer(store: lookup.MemoryStore, environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -117,15 +115,8 @@ def fill(folder: Path, store: lookup.MemoryStore) -> Catalog:
     prints = fingerprint.Fingerprints(project, toolbox.versions(project), toolbox.machine())
     for image in loaded.images.values():
         for number in range(VERSIONS - 1):
-            _complete(catalog, image.name, {"number": str(number)})
-        _complete(catalog, image.name, prints.inputs(image, loaded.sources[image.name], ""))
+            plan.complete_version(catalog, image.name, {"number": str(number)})
+        plan.complete_version(catalog, image.name, prints.inputs(image, loaded.sources[image.name], ""))
     for number in range(MANY_VERSIONS):
-        _complete(catalog, "many", {"number": str(number)})
+        plan.complete_version(catalog, "many", {"number": str(number)})
     return catalog
-
-
-def _complete(catalog: Catalog, image: str, inputs: dict[str, str]) -> None:
-    record = catalog.reserve(image, "x86_64", "1.0", input_key(inputs), inputs, "benchmark", "bake-private")
-    location = documents.ImageLocation("", "", f"/images/{image}.qcow2")
-    local = documents.Publication(image, "x86_64", record.version, "0" * 64, "local", (location,))
-    catalog.revise(replace(record, state="complete", baked=record.at, sha256="0" * 64, publications=(local,)))

@@ -73,13 +73,13 @@ class Bench:
         self.write_image()
 
     def write_image(self) -> None:
-        """Another value of a variable of the last role."""
+        """Give a variable of the last role another value."""
         self._number += 1
         definition = self._folder / "packer" / "images" / "layers.yaml"
         definition.write_text(IMAGE.format(text=f"text {self._number}"))
 
     def write_role(self, role: str, fails: str = "") -> None:
-        """Another text in a task of a role."""
+        """Change the text of a task of a role; `fails` is added to its tasks."""
         self._number += 1
         text = TASKS.format(role=role, package=PACKAGES[role], text=f"text {self._number}", fails=fails)
         tasks = self._folder / "ansible" / "roles" / role / "tasks" / "main.yml"
@@ -87,7 +87,7 @@ class Bench:
         tasks.write_text(text)
 
     def write_comment(self) -> None:
-        """Another comment in the definition."""
+        """Add another comment to the definition."""
         self._number += 1
         with (self._folder / "packer" / "images" / "layers.yaml").open("a") as stream:
             stream.write(f"# {self._number}\n")
@@ -102,7 +102,7 @@ class Bench:
         return time.monotonic() - began
 
     def bake(self) -> float:
-        """Wall seconds of a bake; its number is then free for the next one."""
+        """Wall seconds of a bake of the image, which is never published."""
         return self.bakery("bake", "layers")
 
 

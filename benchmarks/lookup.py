@@ -1,4 +1,4 @@
-"""Requests and seconds of `bakery show AMI`, in a catalog in moto's S3."""
+"""Requests and seconds of `bakery show AMI`, in a catalog in a slow store in memory and in moto's S3."""
 
 import contextlib
 import math
@@ -31,15 +31,18 @@ HIT, MISS = "ami-image-5-42", "ami-unknown"
 
 
 @dataclass(frozen=True)
-class Lookup:
-    """The best seconds of the whole command, its start included, and its requests."""
+class Measurement:
+    """The seconds of a piece of work, for a command the best of some runs, and its requests to the store."""
 
     seconds: float
     requests: int
 
 
 class MemoryStore:
-    """A store that can be as slow as S3. It fills the bucket, too: conditional writes would take most of the time."""
+    """A store that can be as slow as S3.
+
+    moto's bucket is filled from it, since writing a catalog through moto would take most of the time.
+    """
 
     location = "memory"
 
@@ -73,7 +76,7 @@ class MemoryStore:
         return True
 
 
-def measure_delayed(folder: Path, images: int, versions: int, name: str) -> Lookup:
+def measure_delayed(folder: Path, images: int, versions: int, name: str) -> Measurement:
     """Ask for an AMI, in this process, where each request takes as long as at S3."""
     keyring = Keyring(folder / "keys", {})
     store = fill(keyring, images, versions)
@@ -82,10 +85,10 @@ def measure_delayed(folder: Path, images: int, versions: int, name: str) -> Look
     began = time.perf_counter()
     with contextlib.suppress(NotFoundError):
         describe_version(catalog, find_record(catalog, name, "x86_64"))
-    return Lookup(time.perf_counter() - began, store.requests)
+    return Measurement(time.perf_counter() - began, store.requests)
 
 
-def measure_moto(folder: Path, images: int, versions: int, name: str) -> Lookup:
+def measure_moto(folder: Path, images: int, versions: int, name: str) -> Measurement:
     """Ask for an AMI in a catalog of so many images with so many versions each, by the command, from moto's S3."""
     bucket = s3_backends[ACCOUNT]["aws"]
     bucket.reset()
@@ -142,8 +145,8 @@ def serve(application: Any = None, delay: float = 0) -> Iterator[tuple[str, list
     server.shutdown()
 
 
-def ask(workspace: Path, address: str, requests: list[str], name: str) -> Lookup:
-    """Run the command some times."""
+def ask(workspace: Path, address: str, requests: list[str], name: str) -> Measurement:
+    """Run the command RUNS times."""
     environment = {**os.environ, "AWS_ENDPOINT_URL": address, "AWS_DEFAULT_REGION": "us-east-1"}
     environment |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     bakery = str(Path(sys.executable).parent / "bakery")
@@ -155,4 +158,4 @@ def ask(workspace: Path, address: str, requests: list[str], name: str) -> Lookup
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         seconds.append(time.perf_counter() - began)
         assert ("image-5 1.0.42" in done.stdout) == (name == HIT), done.stderr
-    return Lookup(min(seconds), len(requests))
+    return Measurement(min(seconds), len(requests))

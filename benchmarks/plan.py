@@ -2,14 +2,14 @@
 
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from bakery.catalog import Catalog, Record
+from bakery.catalog import Catalog
 from bakery.clouds import definitions
 from bakery.engine import fingerprint, toolbox
 from bakery.engine.session import open_catalog
 from bakery.model import documents
-from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import input_key
 from bakery.model.project import Project
 
@@ -46,7 +46,7 @@ def prepare(folder: Path, size: int) -> list[str]:
     prints = fingerprint.Fingerprints(described, toolbox.versions(described), toolbox.machine())
     catalog = open_catalog(described, "")
     for image in loaded.images.values():
-        _complete(catalog, image, prints.inputs(image, loaded.sources[image.name], ""))
+        complete_version(catalog, image.name, prints.inputs(image, loaded.sources[image.name], ""))
     return options
 
 
@@ -64,14 +64,12 @@ def project(folder: Path) -> Project:
     return Project(ROOT, folder / "images", folder / "workspace")
 
 
-def _complete(catalog: Catalog, image: ImageDefinition, inputs: dict[str, str]) -> None:
-    reserved = catalog.reserve(
-        image.name, image.arch, image.version, input_key(inputs), inputs, "benchmark", "bake-private"
-    )
-    location = documents.ImageLocation("", "", f"/images/{image.name}.qcow2")
-    local = documents.Publication(image.name, image.arch, reserved.version, "0" * 64, "local", (location,))
-    fields = {"state": "complete", "baked": reserved.at, "sha256": "0" * 64, "publications": (local,)}
-    catalog.revise(Record(**(vars(reserved) | fields)))
+def complete_version(catalog: Catalog, image: str, inputs: dict[str, str]) -> None:
+    """Add a version with these inputs, as if it had been baked and published to the local store."""
+    record = catalog.reserve(image, "x86_64", "1.0", input_key(inputs), inputs, "benchmark", "bake-private")
+    location = documents.ImageLocation("", "", f"/images/{image}.qcow2")
+    local = documents.Publication(image, "x86_64", record.version, "0" * 64, "local", (location,))
+    catalog.revise(replace(record, state="complete", baked=record.at, sha256="0" * 64, publications=(local,)))
 
 
 def best(arguments: list[str], runs: int = RUNS) -> float:

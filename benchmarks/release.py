@@ -1,6 +1,6 @@
-"""A release to up to 400 places of AWS, against the least one that has each kind of step: wall time and calls.
+"""A release to up to 400 locations at AWS, against the least one that has each kind of step: wall time and calls.
 
-A place is an account in a region. The cloud is ideal and in this process, so the seconds are those that calls wait for
+The cloud is ideal and in this process, so the seconds are those that calls wait for
 each other, the pauses of the bakery, and its own CPU time.
 """
 
@@ -30,7 +30,7 @@ DELAY = 0.2  # seconds of a call
 COPY_SECONDS = 15.0  # of a copy of a minute, four times as fast
 LEAST = (2, 2)  # regions and accounts: the home and a copy, the own account and a consumer
 SHAPES = ((1, 1), (20, 1), (20, 5), (20, 20))
-PLACES = (20, 5)  # of the rows that have a goal
+MANY = (20, 5)  # of the rows that have a goal
 STEPS = ("publish", "publish again", "promote")
 # fmt: off
 REGIONS = (
@@ -61,11 +61,11 @@ class Releases:
 
 
 def measure(folder: Path) -> Releases:
-    """Release a version to each number of places."""
+    """Release a version to each number of locations."""
     quick = {shape: _release(folder / f"quick-{shape[0]}-{shape[1]}", *shape) for shape in (LEAST, *SHAPES)}
     slow = {
         shape: _release(folder / f"slow-{shape[0]}-{shape[1]}", *shape, copy_seconds=COPY_SECONDS)
-        for shape in (LEAST, PLACES)
+        for shape in (LEAST, MANY)
     }
     return Releases(quick, slow)
 

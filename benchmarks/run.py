@@ -1,4 +1,4 @@
-"""Measures, prints, and writes benchmarks/RESULTS.md: ratios of one run on one machine, losses included."""
+"""Measures, prints, and writes the table of benchmarks/RESULTS.md: ratios of one run on a machine, losses included."""
 
 import argparse
 import os
@@ -23,6 +23,7 @@ import synth
 import validate
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+TABLE_HEAD = "| what | goal | measured | |\n|---|---|---|---|"
 PARTS = (
     "plan",
     "patches",
@@ -41,23 +42,31 @@ PARTS = (
 
 
 def main() -> None:
-    """Run the parts that were asked for, and write down what they gave."""
+    """Run the parts that were asked for, and print what they gave; all parts together replace the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default; bakes take about 10 min")
-    parts = parser.parse_args().parts or PARTS
+    parts = tuple(parser.parse_args().parts) or PARTS
     with tempfile.TemporaryDirectory(prefix="bakery-bench-") as folder:
         lines = [line for part in parts for line in _rows(part, Path(folder) / part)]
     report = "\n".join([*_head(), *lines, ""])
     print(report)
-    RESULTS.write_text(report)
+    if parts == PARTS:
+        RESULTS.write_text(f"{report}\n{_read_notes()}")
+
+
+def _read_notes() -> str:
+    """What people wrote below the table."""
+    _, _, below = RESULTS.read_text().partition(TABLE_HEAD)
+    return below.partition("\n\n")[2]
 
 
 def _head() -> Iterator[str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
-    yield "# Results\n\nWritten by `make bench`. Ratios of one run; seconds only say what was compared.\n"
+    yield "# Results\n\n`make bench` writes the table, and people write the notes below it."
+    yield "Ratios of one run; seconds only say what was compared.\n"
     yield f"{datetime.now(UTC):%Y-%m-%d}, {_cpu()}, {os.cpu_count()} cores, {memory} GiB, kernel {platform.release()},"
     yield f"Python {platform.python_version()}.\n"
-    yield "| what | goal | measured | |\n|---|---|---|---|"
+    yield TABLE_HEAD
 
 
 def _cpu() -> str:
@@ -205,28 +214,30 @@ def _catalog(found: catalog_scale.Scale) -> Iterator[str]:
 
 
 def _releases(found: release.Releases) -> Iterator[str]:
-    regions, accounts = release.PLACES
-    places = f"{regions * accounts} places ({regions} regions, {accounts} accounts)"
+    regions, accounts = release.MANY
+    locations = f"{regions * accounts} locations ({regions} regions, {accounts} accounts)"
     call = f"{release.DELAY} s a call"
     groups = (("", found.quick), (f", copies take {release.COPY_SECONDS:.0f} s", found.slow))
     for note, group in groups:
-        many, least = group[release.PLACES], group[release.LEAST]
+        many, least = group[release.MANY], group[release.LEAST]
         for step, seconds in many.seconds.items():
             ratio = seconds / least.seconds[step]
             text = f"{ratio:.2f} ({seconds:.1f} of {least.seconds[step]:.1f} s, {many.cpu[step]:.1f} CPU s)"
-            yield _row(f"{step} to {places}, {call}{note}, over the slowest single place", "≤ 1.2", text, ratio <= 1.2)
+            yield _row(
+                f"{step} to {locations}, {call}{note}, over the slowest single location", "≤ 1.2", text, ratio <= 1.2
+            )
     for step in release.STEPS:
-        many = found.quick[release.PLACES]
+        many = found.quick[release.MANY]
         serial = many.calls[step] * release.DELAY
         text = f"{many.seconds[step] / serial:.2f} ({many.seconds[step]:.1f} of {serial:.0f} s)"
-        yield _note(f"{step} to {places}, {call}, over one call after another", text)
+        yield _note(f"{step} to {locations}, {call}, over one call after another", text)
     for step in release.STEPS:
         counts = (
             f"{each.calls[step] / (shape[0] * shape[1]):.1f} of {shape[0] * shape[1]}"
             for shape, each in found.quick.items()
             if shape in release.SHAPES
         )
-        yield _note(f"{step}, calls per place", ", ".join(counts))
+        yield _note(f"{step}, calls per location", ", ".join(counts))
 
 
 def _uploads(uploads: dict[str, blocks.Uploaded]) -> Iterator[str]:

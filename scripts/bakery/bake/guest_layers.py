@@ -14,7 +14,7 @@ from bakery.machine.qmp import Monitor, open_monitor
 ASKED, ANSWERED = ".asked", ".answered"  # of ansible/playbooks/layers/ask.sh
 DISK = "virtio0"  # QEMU's name for the first disk with `if=virtio`
 POLL_SECONDS = 0.1
-COPY_SECONDS = 600.0  # it takes two
+COPY_SECONDS = 600.0  # a copy takes two
 SPARE = 4  # times the disk's size: the bake needs space to flatten it, and some to go on
 
 
@@ -46,7 +46,7 @@ def _answer(job: Job, monitor: Path, ended: threading.Event) -> None:
             waiting.remove(key)
             try:
                 copy_disk(job, monitor, key)
-            except (BakeryError, OSError) as error:  # a role may have removed what the play wrote
+            except (BakeryError, OSError) as error:  # a role may have removed or replaced what the play wrote
                 job.progress(f"the layer cannot be kept: {error}")
             files.write_atomic(job.layer_requests / f"{key}{ANSWERED}", b"")
 
@@ -56,10 +56,7 @@ def copy_disk(job: Job, monitor: Path, key: str) -> None:
     draft = job.drafts / key
     disk = job.output / "disk.qcow2"
     files.require_space(job.drafts, SPARE * files.find_used_space(disk), "a layer")
-    description = job.layer_requests / f"{key}.json"
-    if description.is_symlink():
-        raise BakeryError("a role put a link in place of its description")
-    files.write_atomic(draft.with_suffix(".json"), description.read_bytes())
+    files.write_atomic(draft.with_suffix(".json"), files.read_foreign(job.layer_requests / f"{key}.json"))
     with open_monitor(monitor) as qemu:
         qemu.run("stop")
         try:

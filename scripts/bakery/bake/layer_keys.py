@@ -1,4 +1,4 @@
-"""The places in a bake where a layer may be kept, and the key of each: all that decides the disk up to there."""
+"""The cuts of a bake, where a layer may be kept, and the key of each: all that decides the disk up to there."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ LATER = frozenset({names.PARENT, names.PACKAGES, names.ROLES, names.PASSWORDS, n
 
 @dataclass(frozen=True)
 class Cut:
-    """A place after the first `roles` roles of a definition; `last` is the last one, empty if there is none."""
+    """The point after the first `roles` roles of a definition; `last` is the last one, empty if there is none."""
 
     roles: int
     last: str
@@ -46,7 +46,7 @@ class _Use:
 def list_cuts(
     definition: ImageDefinition, inputs: Mapping[str, str], base: str, resources: Resources
 ) -> tuple[Cut, ...]:
-    """The places in their order. `inputs` are those of the bake, `base` is the SHA-256 of the disk that it starts from.
+    """The cuts in their order. `inputs` are those of the bake, `base` is the SHA-256 of the disk that it starts from.
 
     Systems without apt and dnf have none, since nobody asks their archives. Nor has a template of the user's own, or a
     bake whose inputs nobody computed.
@@ -83,14 +83,14 @@ def _read_use(role: str, templates: Mapping[str, str], resources: Resources) -> 
 def find_last_equal(
     definition: ImageDefinition, before: Mapping[str, str], after: Mapping[str, str], resources: Resources
 ) -> Cut | None:
-    """The last place up to which two bakes of a definition do the same; None if they differ from the start."""
+    """The last cut up to which two bakes of a definition do the same; None if they differ from the start."""
     keys = {cut.key for cut in list_cuts(definition, before, before.get(names.PARENT, ""), resources)}
     cuts = list_cuts(definition, after, after.get(names.PARENT, ""), resources)
     return next((cut for cut in reversed(cuts) if cut.key in keys), None)
 
 
 def _is_independent(definition: ImageDefinition, before: Sequence[Path], after: Sequence[_Use], text: RoleText) -> bool:
-    """Whether the roles before a place leave nothing but the disk, and see nothing that is no input of theirs."""
+    """Whether the roles before a cut leave nothing but the disk, and see nothing that is no input of theirs."""
     if text.differs_by_bake or text.hides_archives or _may_read_secrets(definition, text):
         return False
     if any("{{" in role.name for role in before):  # nobody knows which role it uses

@@ -60,7 +60,7 @@ class Beginning(Strict):
 
 @dataclass(frozen=True)
 class Layers:
-    """The layers of one bake. `cuts` are the places where it may keep one, in their order.
+    """The layers of one bake. `cuts` are those where it may keep one, in their order.
 
     `secrets` are the values that must not be on a layer. With a `bucket`, machines share the layers of their stores.
     """
@@ -82,9 +82,9 @@ class Layers:
         start = self._choose(fresh)
         missing = next((cut.key for cut in self.cuts if cut.roles > start.roles), None)
         with ExitStack() as stack:
-            if missing and self._waits_for(missing, stack):
+            if missing and self._lock_layer(missing, stack):
                 start = self._choose(fresh)
-            documents.save(self._describe_beginning(start.layer), self._began)
+            documents.save(self._describe_beginning(start.layer), self._beginning_path)
             try:
                 yield self._start_job(start)
             except KeyboardInterrupt:
@@ -94,8 +94,8 @@ class Layers:
             finally:
                 self._keep_drafts(of_killed_run=False)
 
-    def _waits_for(self, key: str, stack: ExitStack) -> bool:
-        """Lock a layer that this bake makes; whether another bake made it meanwhile."""
+    def _lock_layer(self, key: str, stack: ExitStack) -> bool:
+        """Lock a layer that this bake makes, until the stack closes; whether another bake made it meanwhile."""
         try:
             return stack.enter_context(self.store.exclusive(key, self.job.subject))
         except BakeryError as error:  # a folder that cannot be written, or another bake for hours
@@ -103,8 +103,8 @@ class Layers:
             return False
 
     @property
-    def _began(self) -> Path:
-        """The document of the beginning of the bake, which is as old as the bake."""
+    def _beginning_path(self) -> Path:
+        """The document of the bake's beginning, which is as old as the bake."""
         return self.job.drafts / "began"
 
     def _describe_beginning(self, layer: Layer | None) -> Beginning:
@@ -113,10 +113,14 @@ class Layers:
         return Beginning(created, seconds, archives, bool(self.secrets))
 
     def _keep_drafts(self, *, of_killed_run: bool) -> None:
-        """Move the layers that a bake made to the store. With secrets, nobody knows those of a killed run."""
-        beginning = documents.find_valid(Beginning, self._began)
+        """Move the layers that a bake made to the store.
+
+        Those of a killed run with secrets are removed: its values may not be known any more, so nobody can search for
+        them.
+        """
+        beginning = documents.find_valid(Beginning, self._beginning_path)
         if beginning and not (of_killed_run and (self.secrets or beginning.secrets)):
-            began = self._began.stat().st_mtime
+            began = self._beginning_path.stat().st_mtime
             for cut in self.cuts:
                 draft = self.job.drafts / f"{cut.key}.qcow2"
                 if draft.exists():
@@ -124,7 +128,7 @@ class Layers:
                     self._keep(cut, draft, replace(beginning, seconds=beginning.seconds + worked))
         shutil.rmtree(self.job.drafts, ignore_errors=True)
 
-    def _start_job(self, start: "_Place") -> Job:
+    def _start_job(self, start: "_StartPoint") -> Job:
         later = {cut.roles: cut.key for cut in self.cuts if cut.roles > start.roles}
         if start.layer is None:
             return replace(self.job, cuts=later)
@@ -138,7 +142,7 @@ class Layers:
     def _disk(self) -> Path:
         return self.job.scratch / "layer.qcow2"
 
-    def _choose(self, fresh: bool) -> "_Place":
+    def _choose(self, fresh: bool) -> "_StartPoint":
         self._disk.unlink(missing_ok=True)
         archives = _Archives(self.job)
         for cut in () if fresh else reversed(self.cuts):
@@ -146,8 +150,8 @@ class Layers:
             if layer is None and self._fetch(cut.key, archives):
                 layer = self._take(cut.key, archives)
             if layer:
-                return _Place(cut.roles, layer)
-        return _Place()
+                return _StartPoint(cut.roles, layer)
+        return _StartPoint()
 
     def _take(self, key: str, archives: "_Archives") -> Layer | None:
         """A layer of the store that holds, with its disk brought to the bake; None if there is none."""
@@ -177,7 +181,7 @@ class Layers:
         if not self._is_signed(layer, envelope):  # first: what a stranger wrote may have no time
             return False
         age = time.time() - datetime.fromisoformat(layer.created).timestamp()
-        if not 0 <= age <= OLDEST_SECONDS:  # one of the future comes from a wrong clock
+        if not 0 <= age <= OLDEST_SECONDS:  # a layer from the future comes from a wrong clock
             return False
         return archives.are_as_before(layer.archives)
 
@@ -192,7 +196,7 @@ class Layers:
         return signed == _describe(layer)
 
     def _keep(self, cut: Cut, draft: Path, beginning: Beginning) -> None:
-        """Move the layer of a place from the bake's drafts to the store; a note if a disk refuses it."""
+        """Move the layer of a cut from the bake's drafts to the store; a note if a disk refuses it."""
         try:
             with files.explain_refusals(self.store.folder):
                 self._keep_draft(cut, draft, beginning)
@@ -236,8 +240,8 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """The place that a bake starts from: a layer with so many roles, or the base, with -1."""
+class _StartPoint:
+    """The layer that a bake starts from, with so many roles, or the base, with -1."""
 
     roles: int = -1
     layer: Layer | None = None

@@ -38,7 +38,7 @@ class TaskFailure:
 
 
 class Watch:
-    """Takes lines; reports progress."""
+    """The output of a build so far. It reports progress line by line, and keeps the lines for an explanation."""
 
     def __init__(self, job: Job) -> None:
         self.seconds: dict[str, float] = {}
@@ -59,9 +59,9 @@ class Watch:
         """Take the next line of output."""
         text = PREFIX.sub("", raw, count=1).rstrip()
         self.lines.append(text)
-        for pattern, phase, news in PHASES:
+        for pattern, phase, message in PHASES:
             if pattern.search(text) and phase != self._phase:
-                self._enter_phase(phase, news)
+                self._enter_phase(phase, message)
         if match := TASK.search(text):
             self._task, self._origin = match["name"], ""
             if not any(noise in self._task for noise in NOISE):
@@ -78,11 +78,11 @@ class Watch:
         self._close_phase()
         return self.seconds
 
-    def _enter_phase(self, phase: str, news: str) -> None:
+    def _enter_phase(self, phase: str, message: str) -> None:
         self._close_phase()
         self._phase = phase
-        if news:
-            self._job.progress(news)
+        if message:
+            self._job.progress(message)
 
     def _close_phase(self) -> None:
         now = time.monotonic()

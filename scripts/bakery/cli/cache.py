@@ -73,15 +73,18 @@ def gc(
     size: Annotated[
         str,
         typer.Option(
-            "--size", metavar="SIZE", help="Keep this much of what was used last, such as 5GiB.", show_default=False
+            "--size",
+            metavar="SIZE",
+            help="Keep the last used layers up to this size, such as 5GiB.",
+            show_default=False,
         ),
     ] = "0",
     workspace: options.Workspace = options.WORKSPACE,
 ) -> None:
-    """Remove all layers; with --size, those that were not used for longest.
+    """Remove all layers; with --size, the least recently used ones.
 
-    Bakes remove some by themselves when all together have more than 20 GiB. Without a layer, a bake starts from an
-    earlier one or from its base. If BAKERY_LAYERS names a bucket, the layers in it stay.
+    Bakes remove the least recently used ones by themselves when all together take more than 20 GiB. Without a layer, a
+    bake starts from an earlier one or from its base. If BAKERY_LAYERS names a bucket, the layers in it stay.
 
     Example: bakery cache gc --size 5GiB
     """

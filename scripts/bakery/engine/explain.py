@@ -56,8 +56,10 @@ def _find_last_equal(session: Session, action: Action) -> str:
     definition = session.definitions.images[action.image]
     before = dict(action.inputs)
     for change in action.changes:
-        before.pop(change.input, None)
-        before |= {change.input: change.before} if change.before else {}
+        if change.before:
+            before[change.input] = change.before
+        else:
+            before.pop(change.input, None)
     cut = find_last_equal(definition, before, action.inputs, session.project.resources)
     return cut.last or "packages" if cut else ""
 

@@ -18,7 +18,8 @@ HIDDEN = "files that not everybody may read"
 def report_repeat(session: Session, artifact: Artifact, contents: Contents | None) -> None:
     """Report whether a disk has the content of the newest version, if that was baked from the same inputs.
 
-    Nothing is reported if the archives of packages changed since, or if one of them has no content digest.
+    Nothing is reported if the package archives changed since or are not known, or if one of the two disks has no
+    content digest.
     """
     definition = session.definitions.images[artifact.image]
     record = session.newest_record(definition)
@@ -27,9 +28,9 @@ def report_repeat(session: Session, artifact: Artifact, contents: Contents | Non
     earlier = session.catalog.contents(record)
     if not contents or not earlier or not contents.content_digest or not earlier.content_digest:
         return
-    subject = f"{artifact.image} {artifact.version}"
     if not contents.archives or contents.archives != earlier.archives:
         return
+    subject = f"{artifact.image} {artifact.version}"
     if contents.content_digest == earlier.content_digest:
         session.report(Event("note", "bake", subject, f"same content as {record.version}, baked from the same inputs"))
         return

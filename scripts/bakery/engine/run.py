@@ -180,30 +180,30 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
     examined: set[str] = set()
     session.catalog.renew_heads()
     with parallel.threads(jobs) as submit:
-        work = _Work(submit)
+        threads = _ImageThreads(submit)
         while True:
             plan = session.plan(names, rebuild_asked=rebuild_asked)
             for action in plan.actions:
-                if action.kind == "keep" and not work.has_begun(action.image) and action.image not in unchanged:
+                if action.kind == "keep" and not threads.has_begun(action.image) and action.image not in unchanged:
                     session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
                     unchanged[action.image] = action
             unexamined = [action for action in plan.pending if action.image not in examined]
             require_all(session, [_plan_run(session, action) for action in unexamined])
             examined |= {action.image for action in unexamined}
             due = [action for action in plan.actions if action.kind not in ("wait", "keep")]
-            progress.expect_images(plan, work.outcomes.keys())
+            progress.expect_images(plan, threads.outcomes.keys())
             for action in due:
-                if not work.has_begun(action.image):
+                if not threads.has_begun(action.image):
                     session.report(Event("note", "plan", action.image, f"{action.kind}: {action.reason}"))
                     fresh = rebuild and action.image in (names or [action.image])
-                    work.begin(action.image, partial(_run_action, session, action, progress, fresh=fresh))
-            if work.is_over:
+                    threads.begin(action.image, partial(_run_action, session, action, progress, fresh=fresh))
+            if threads.are_idle:
                 break
-            work.await_any(_list_parents(session, plan.waiting))
+            threads.await_any(_list_parents(session, plan.waiting))
     session.catalog.renew_heads()
     waiting = [action.image for action in plan.waiting]
-    unchanged_actions = [action for action in unchanged.values() if not work.has_begun(action.image)]
-    return Run(list(work.outcomes.values()), unchanged_actions, waiting, due, time.monotonic() - began)
+    unchanged_actions = [action for action in unchanged.values() if not threads.has_begun(action.image)]
+    return Run(list(threads.outcomes.values()), unchanged_actions, waiting, due, time.monotonic() - began)
 
 
 def _list_parents(session: Session, actions: Sequence[Action]) -> set[str]:
@@ -211,8 +211,8 @@ def _list_parents(session: Session, actions: Sequence[Action]) -> set[str]:
     return {parent for parent in parents if parent}
 
 
-class _Work:
-    """The images of a run that have begun. An image counts as running until `await_any` sees its end."""
+class _ImageThreads:
+    """The images of a run that have begun or wait for a thread. Each is running until `await_any` sees its end."""
 
     def __init__(self, submit: parallel.Submit) -> None:
         self._submit = submit
@@ -226,17 +226,17 @@ class _Work:
         return {image: self._outcomes[image] for image in self._begun if image in self._outcomes}
 
     @property
-    def is_over(self) -> bool:
-        """Whether no step runs."""
+    def are_idle(self) -> bool:
+        """Whether no image is running."""
         return not self._running
 
     def has_begun(self, image: str) -> bool:
         return image in self._begun
 
-    def begin(self, image: str, steps: Callable[[], PublishedVersion]) -> None:
+    def begin(self, image: str, publish: Callable[[], PublishedVersion]) -> None:
         """Do the steps of an image as soon as a thread is free."""
         self._begun.append(image)
-        self._running[image] = self._submit(partial(parallel.attempt, image, steps))
+        self._running[image] = self._submit(partial(parallel.attempt, image, publish))
 
     def await_any(self, images: Collection[str]) -> None:
         """Wait until the steps of one of these images end, or those of all that have begun."""

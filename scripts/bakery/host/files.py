@@ -84,6 +84,17 @@ def require_writable(path: Path) -> None:
     raise UsageError(f"cannot be written: {reason}", where=str(path), hint=hint)
 
 
+def read_foreign(path: Path) -> bytes:
+    """The bytes of a file in a folder where others write; OSError for a link or anything else but a file.
+
+    Others could make a link to what only this user may read, and a pipe would never end.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", str(path))
+        return stream.read()
+
+
 def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:

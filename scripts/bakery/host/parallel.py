@@ -1,8 +1,9 @@
-"""Work on several images in parallel, and report all failures at the end."""
+"""Work on several things at once, images for one, and report all failures at the end."""
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ _interrupted = threading.Event()  # while the children of all threads are stoppe
 
 @dataclass(frozen=True)
 class Outcome(Generic[Result]):
-    """The outcome of one image: a result or an error."""
+    """The outcome of the work for one name: a result or an error."""
 
     name: str
     result: Result | None
@@ -88,6 +89,28 @@ def threads(jobs: int) -> Iterator[Submit]:
         raise
     finally:
         pool.shutdown()
+
+
+def call_in_order(
+    calls: Iterable[tuple[int, Callable[[], Result]]],
+    *,
+    workers: int,
+    window: int,
+    finish: Callable[[Future[Result]], Result] = Future.result,
+) -> Iterator[tuple[int, Result]]:
+    """Make calls, `workers` at a time, and yield (index, result) in their order.
+
+    At most `window` of them have begun without being yielded. `finish` waits for the result of one.
+    """
+    begun: deque[tuple[int, Future[Result]]] = deque()
+    with threads(workers) as submit:
+        for index, call in calls:
+            begun.append((index, submit(call)))
+            if len(begun) == window:
+                first, future = begun.popleft()
+                yield first, finish(future)
+        for index, future in begun:
+            yield index, finish(future)
 
 
 def is_interrupted() -> bool:

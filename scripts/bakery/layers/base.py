@@ -29,7 +29,7 @@ UNUSED_SECONDS = 7 * 86400.0  # after which an older Debian base gives its space
 
 @dataclass(frozen=True)
 class CachedBase(Strict):
-    """The document of a cache entry. `disk` is the SHA-256 of its disk: a base's own may be that of its download."""
+    """The document of a cache entry. `disk` is the SHA-256 of its disk; that in `base` may be of its download."""
 
     base: Base
     disk: str
@@ -203,22 +203,22 @@ def _fetch_image(url: str, expected: str, disk: Path, download_file: Path, repor
 def _remove_unused(folder: Path, name: str, replaced: bool) -> None:
     """Remove the bases of this name that no bake started from in a week, if newer ones replace them.
 
-    Answers of apt as old are removed as well.
+    Answers of apt and notes on last bases that nothing used for a week are removed as well, of all names.
     """
-    oldest = time.time() - UNUSED_SECONDS
-    for answer in (*folder.glob("*.packages"), *folder.glob("*.last")):
-        if _is_older(answer, oldest):
-            answer.unlink(missing_ok=True)
+    for note in (*folder.glob("*.packages"), *folder.glob("*.last")):
+        if _is_unused(note):
+            note.unlink(missing_ok=True)
     for document in folder.glob("*/base.json"):
-        if replaced and _is_older(document.parent, oldest):
+        if replaced and _is_unused(document.parent):
             cached = documents.find_valid(CachedBase, document)
             if cached is None or cached.base.name == name:
                 shutil.rmtree(document.parent, ignore_errors=True)
 
 
-def _is_older(path: Path, time: float) -> bool:
+def _is_unused(path: Path) -> bool:
+    """Whether a week has passed since a file or folder was made or last used."""
     try:
-        return path.stat().st_mtime < time
+        return time.time() - path.stat().st_mtime > UNUSED_SECONDS
     except FileNotFoundError:  # another run removed it
         return False
 

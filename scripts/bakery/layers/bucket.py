@@ -1,4 +1,4 @@
-"""Layers in a bucket: a second tier behind the own folder, through which machines share them."""
+"""Layers in a bucket, through which machines share them; a bake looks in its own folder first."""
 
 import hashlib
 from collections.abc import Iterator

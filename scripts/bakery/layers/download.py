@@ -73,20 +73,20 @@ def _fetch_missing_bytes(url: str, part: Path, report: Reporter) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=SILENCE_SECONDS)  # noqa: S310
     except urllib.error.HTTPError as error:
-        _raise_refusal(url, error)
-        return
+        if error.code == RANGE_NOT_SATISFIABLE:  # nothing is missing, which the digest will prove
+            return
+        raise _describe_refusal(url, error) from error
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenError(str(error)) from error
     with response:
         _receive_body(url, response, part, report)
 
 
-def _raise_refusal(url: str, error: urllib.error.HTTPError) -> None:
+def _describe_refusal(url: str, error: urllib.error.HTTPError) -> Exception:
     answer = f"HTTP {error.code} {error.reason}"
     if error.code in PASSING:
-        raise _BrokenError(answer)
-    if error.code != RANGE_NOT_SATISFIABLE:  # this means that nothing is missing, which the digest will prove
-        raise BakeryError(f"the server answers {answer}", where=url, hint="check the URL")
+        return _BrokenError(answer)
+    return BakeryError(f"the server answers {answer}", where=url, hint="check the URL")
 
 
 def _receive_body(url: str, response: http.client.HTTPResponse, part: Path, report: Reporter) -> None:

@@ -1,4 +1,4 @@
-"""The state of Debian's archives: a base is as new as the lists that they sign."""
+"""The state of package archives: what was made from them is as new as the lists that they sign."""
 
 import hashlib
 import re
@@ -45,7 +45,10 @@ def read_clock(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UN
 
 
 def fetch_digest(url: str) -> str:
-    """The SHA-256 of a list now. BakeryError if it is not there, OutageError if the archive does not answer."""
+    """The SHA-256 of a list now, InRelease of apt or repomd.xml of dnf.
+
+    BakeryError if it is not there, OutageError if the archive does not answer.
+    """
     return hashlib.sha256(_fetch_list(url)).hexdigest()
 
 
@@ -66,9 +69,9 @@ def _fetch_list(url: str) -> bytes:
 def _explain_failure(url: str, output: str) -> BakeryError:
     if NOT_THERE.search(output):
         hint = "check 'suite' and 'mirror' of the definition's base"
-        return BakeryError("the archive has no such release", where=url, hint=hint)
+        return BakeryError("the package archive has no such list", where=url, hint=hint)
     return OutageError(
-        "the archive of the base does not answer",
+        "the package archive does not answer",
         where=url,
         detail=output,
         hint="check the network, and 'mirror' of the definition's base, and run again",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -22,7 +23,7 @@ FORMAT = "1"  # of a saved boot; raise it when code here or in machine/saved_boo
 WAIT_SECONDS = 3600.0  # for another run that saves the same boot
 DOCUMENT = "boot.json"
 UNUSED_SECONDS = 7 * 86400.0  # after which a saved boot is removed
-KEPT = 5  # saved boots: each has 100 MB of its own, and keeps the file that it booted from going
+KEPT = 5  # saved boots: each takes 100 MB, and also the space of the disk that it booted if that is removed
 RETRY_SECONDS = 86400.0  # after which a boot that could not be saved is tried again: the machine may have been busy
 # A saved guest has 90 MB of compressed memory and an overlay of 10 MB, but one may have written all of its memory.
 NEEDED_BYTES = (qemu.MACHINE.memory_mib << 20) + (1 << 30)
@@ -49,24 +50,24 @@ class CachedBoot(Strict):
 
 
 def find_or_save(
-    base: StartDisk, boot: Boot, cache: Path, network: Sequence[str | Path], report: Reporter
+    start: StartDisk, boot: Boot, cache: Path, network: Sequence[str | Path], report: Reporter
 ) -> SavedBoot | None:
     """The saved boot of a base or layer on this machine; None, with a note, if it cannot be saved.
 
     `network` are the words before a command that give it the network of a bake.
     """
-    key = _cache_key(base, boot)
+    key = _cache_key(start, boot)
     entry = cache / "boots" / key
     with files.exclusive(
         entry.with_name(f"{key}.lock"),
-        f"another run is saving the boot of '{base.name}'",
+        f"another run is saving the boot of '{start.name}'",
         WAIT_SECONDS,
-        lambda: report(Event("note", "bake", base.name, "waiting for another run that boots this base")),
+        lambda: report(Event("note", "bake", start.name, "waiting for another run that boots the same disk")),
     ):
-        cached = _load_entry(entry, base, report) or _save_entry(entry, base, boot, network, report)
+        cached = _load_entry(entry, start, report) or _save_entry(entry, start, boot, network, report)
     if cached.obstacle:
         text = f"each bake boots it, since its boot cannot be saved: {cached.obstacle}"
-        report(Event("note", "bake", base.name, text))
+        report(Event("note", "bake", start.name, text))
         return None
     os.utime(entry)
     _remove_unused(entry.parent)
@@ -79,16 +80,16 @@ def remove_boot(boot: SavedBoot) -> None:
 
 
 def _save_entry(
-    entry: Path, base: StartDisk, boot: Boot, network: Sequence[str | Path], report: Reporter
+    entry: Path, start: StartDisk, boot: Boot, network: Sequence[str | Path], report: Reporter
 ) -> CachedBoot:
-    files.require_space(entry.parent, NEEDED_BYTES, f"the saved boot of {base.name}")
+    files.require_space(entry.parent, NEEDED_BYTES, f"the saved boot of {start.name}")
     with files.scratch(entry.parent, "boot") as scratch:
         saved = SavedBoot(scratch / "entry")
         saved.folder.mkdir()
         obstacle, digests = "", {}
         try:
-            os.link(base.path, saved.base)
-            with report_step(report, "base", base.name, "boot it once, for all bakes on it"):
+            os.link(start.path, saved.base)
+            with report_step(report, "base", start.name, "boot it once, for all bakes that start from it"):
                 saved_boot.save_boot(boot, saved, network)
             for path in (saved.disk, saved.memory, saved.machine):
                 digests[path.name] = files.sha256(path)
@@ -99,55 +100,53 @@ def _save_entry(
             shutil.rmtree(saved.folder)
             saved.folder.mkdir()
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        cached = CachedBoot(created, base.name, qemu.version(), digests, obstacle)
+        cached = CachedBoot(created, start.name, qemu.version(), digests, obstacle)
         documents.save(cached, saved.folder / DOCUMENT)
         shutil.rmtree(entry, ignore_errors=True)  # one that `_load_entry` refused
         saved.folder.rename(entry)
     return cached
 
 
-def _load_entry(entry: Path, base: StartDisk, report: Reporter) -> CachedBoot | None:
-    """The document of an entry whose files are those that were saved, on this base; None if there is none."""
+def _load_entry(entry: Path, start: StartDisk, report: Reporter) -> CachedBoot | None:
+    """The document of an entry whose files are those that were saved, of this disk; None if there is none."""
     cached = documents.find_valid(CachedBoot, entry / DOCUMENT)
     if cached is None:
         return None
     if cached.obstacle:
-        return None if _is_older(entry, RETRY_SECONDS) else cached
+        return None if _find_age(entry) > RETRY_SECONDS else cached
     saved = SavedBoot(entry)
-    if not saved.base.exists() or not saved.base.samefile(base.path):
-        return None  # the base was made again, perhaps because its file was damaged
+    if not saved.base.exists() or not saved.base.samefile(start.path):
+        return None  # the disk was made again, perhaps because its file was damaged
     for file, digest in cached.digests.items():
         path = entry / file
         if not path.exists() or files.sha256(path) != digest:
-            report(Event("note", "bake", base.name, f"its saved boot is damaged ({file}), and is made again"))
+            report(Event("note", "bake", start.name, f"its saved boot is damaged ({file}), and is made again"))
             return None
     return cached
 
 
 def _remove_unused(folder: Path) -> None:
     """Keep the saved boots that bakes started from last, none of them for longer than a week after that."""
-    entries = sorted(
-        (document.parent for document in folder.glob(f"*/{DOCUMENT}")), key=lambda entry: -_last_use(entry)
-    )
+    entries = sorted((document.parent for document in folder.glob(f"*/{DOCUMENT}")), key=_find_age)
     for number, entry in enumerate(entries):
-        if number >= KEPT or _is_older(entry, UNUSED_SECONDS):
+        if number >= KEPT or _find_age(entry) > UNUSED_SECONDS:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _last_use(entry: Path) -> float:
-    return entry.stat().st_mtime
+def _find_age(entry: Path) -> float:
+    """The seconds since an entry was made or last used; infinite if another run has removed it."""
+    try:
+        return time.time() - entry.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
-def _is_older(entry: Path, seconds: float) -> bool:
-    return time.time() - _last_use(entry) > seconds
-
-
-def _cache_key(base: StartDisk, boot: Boot) -> str:
+def _cache_key(start: StartDisk, boot: Boot) -> str:
     """The name of a cache entry: 16 hex digits over all that a saved guest depends on."""
     machine = qemu.MACHINE
     spec = {
         "format": FORMAT,
-        "base": base.sha256,
+        "base": start.sha256,
         "qemu": qemu.version(),
         "machine": [machine.type, machine.cpu, machine.memory_mib, qemu.count_cpus(boot.accelerator), boot.accelerator],
         "firmware": [files.sha256(path) for path in qemu.firmware()],

@@ -111,7 +111,7 @@ class LayerStore:
     def keep(self, layer: Layer, draft: Path, envelope: bytes) -> None:
         """Move a disk to the store, in place of an older one with its key; `envelope` signs the document.
 
-        Then remove what was not used for longest above LIMIT.
+        Then remove the least recently used layers until the others take at most LIMIT bytes.
         """
         entry = self.folder / layer.key
         with files.scratch(self.folder, "layer") as scratch:
@@ -123,12 +123,12 @@ class LayerStore:
             documents.save(layer, folder / DOCUMENT)
             with suppress(FileNotFoundError):
                 entry.rename(scratch / "older")
-            with suppress(OSError):  # another bake kept the same layer in this moment
+            with suppress(OSError):  # another bake kept the same layer at this moment
                 folder.rename(entry)
         self.collect(LIMIT)
 
     def collect(self, limit: int) -> list[Layer]:
-        """Remove the layers that were not used for longest until the others have `limit` bytes; those removed.
+        """Remove the least recently used layers until the others take at most `limit` bytes; those removed.
 
         Folders whose document cannot be read are removed as well: no bake can start from them.
         """

@@ -1,16 +1,14 @@
-"""The bytes of a disk that a cloud holds: blocks in order, read once, digested or written to a raw file meanwhile."""
+"""A disk as blocks in order, from a cloud or a raw file: read once, and digested or written to a file meanwhile."""
 
 import hashlib
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bakery.host import files
-from bakery.host.parallel import threads
+from bakery.host.parallel import call_in_order
 from bakery.machine.block_list import BLOCK, BlockList
 from bakery.machine.disk_image import RawDigest
 from bakery.machine.raw_disk import RawDisk
@@ -21,7 +19,7 @@ ZEROS = bytes(BLOCK)
 
 @dataclass(frozen=True)
 class HeldDisk:
-    """A disk at a cloud, of `size` bytes.
+    """A disk of `size` bytes, most often one that a cloud holds.
 
     `blocks` yields (index, BLOCK bytes) by ascending index; absent ones are zeros.
     """
@@ -89,12 +87,5 @@ def fetch_blocks(
 
     At most `window` blocks are in memory.
     """
-    fetching: deque[tuple[int, Future[bytes]]] = deque()
-    with threads(workers) as submit:
-        for index in indexes:
-            fetching.append((index, submit(partial(fetch, index))))
-            if len(fetching) == window:
-                first, future = fetching.popleft()
-                yield first, future.result()
-        for index, future in fetching:
-            yield index, future.result()
+    calls = ((index, partial(fetch, index)) for index in indexes)
+    return call_in_order(calls, workers=workers, window=window)

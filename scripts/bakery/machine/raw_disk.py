@@ -1,4 +1,4 @@
-"""Reads the content of a disk image as blocks: for a cloud, and for digests."""
+"""Reads the content of a disk image as blocks, for digests, and sends them to a cloud."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from bakery.host.errors import BakeryError
-from bakery.host.parallel import threads
+from bakery.host.parallel import call_in_order
 from bakery.machine.disk_image import Layout, RawDigest, raw_layout
 
 GIB = 1 << 30
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 
 class RawDisk:
-    """Reads a disk in order."""
+    """A disk in a file, whose blocks are read in order."""
 
     def __init__(self, path: Path, block: int, layout: Layout | None = None) -> None:
         """`block` is the size in bytes of the blocks of `written_blocks`. A file without a layout is a raw disk."""
@@ -115,15 +115,8 @@ def send_blocks(
     memory. `finish` waits for a block. Raises BakeryError after the last block if the digest of the content is not
     `sha256`.
     """
-    sending: deque[tuple[int, Future[Result]]] = deque()
-    with threads(workers) as submit:
-        for index, block in disk.changed_blocks(earlier):
-            sending.append((index, submit(partial(send, index, block))))
-            if len(sending) == window:
-                first, future = sending.popleft()
-                yield first, finish(future)
-        for index, future in sending:
-            yield index, finish(future)
+    calls = ((index, partial(send, index, block)) for index, block in disk.changed_blocks(earlier))
+    yield from call_in_order(calls, workers=workers, window=window, finish=finish)
     if disk.sha256 != sha256:
         raise BakeryError(
             "the disk's content changed since it was baked",

@@ -33,14 +33,14 @@ from bakery.machine.qmp import Monitor, open_monitor
 
 FOLDER = "/run/bakery"  # in the guest's memory: nothing of it reaches the disk
 USER = "root"
-SETTLE_SECONDS = 600.0  # the rest of a boot behind the first login takes 10 s on an idle machine
-SAVE_SECONDS = 600.0  # it takes one or two
+SETTLE_SECONDS = 600.0  # the rest of a boot, after the first login, takes 10 s on an idle machine
+SAVE_SECONDS = 600.0  # to save it takes one or two
 POLL_SECONDS = 0.1
 LONGEST_PAUSE = 2_000_000  # of the guest in milliseconds, QEMU's maximum: the guest stops at once, and then is saved
 FASTEST = 1 << 40  # bytes per second, more than any disk takes
 
-# Ends all that a clock that jumps ahead would start, and both keys with which the guest answers now. The seed of the
-# bake brings others.
+# Stops the timers, which would start when the clock jumps ahead, and removes the host keys and the authorized key of
+# this guest: the seed of the bake brings others.
 SETTLE = f"""
 set -eu
 mkdir -m 700 {FOLDER}
@@ -60,7 +60,7 @@ sync
 
 @dataclass(frozen=True)
 class SavedBoot:
-    """A folder with a saved guest. Its disk is an overlay on the base beside it, and never written to."""
+    """A folder with a saved guest. Its disk is an overlay on the file beside it, and never written to."""
 
     folder: Path
 
@@ -70,7 +70,7 @@ class SavedBoot:
 
     @property
     def base(self) -> Path:
-        """A second name of the base's file, which stays if that is removed."""
+        """A second name of the file that the guest booted, a base or a layer; it stays if the first name is removed."""
         return self.folder / "base.qcow2"
 
     @property
@@ -96,10 +96,11 @@ def seed_files(public_key: str, host_key: ssh.HostKey) -> dict[str, str]:
         "cloud_final_modules": [],
     }
     return {
-        # Another one for each: a layer may have been made by a guest that went on from a saved boot.
+        # A new one each time: cloud-init takes no keys from a seed whose ID it knows, and a layer may know that of the
+        # saved boot that it was made from.
         "meta-data": json.dumps({"instance-id": hashlib.sha256(public_key.encode()).hexdigest()[:32]}),
         "user-data": "#cloud-config\n" + json.dumps(user_data),
-        # Of the size that they have in the seed of a bake: the guest keeps the size of the medium in mind.
+        # As large as in the seed of a bake: the guest remembers the size of the medium.
         "authorized_keys": public_key,
         "ssh_host_ed25519_key": host_key.path.read_text(),
         "ssh_host_ed25519_key.pub": public,
@@ -122,7 +123,7 @@ class Boot:
 
 
 def save_boot(boot: Boot, target: SavedBoot, network: Sequence[str | Path]) -> None:
-    """Boot the base in a folder on the machine of a bake, and save it there; BakeryError if that fails.
+    """Boot `target.base` as a bake would, and save the guest in the folder; BakeryError if that fails.
 
     `network` are the words before a command that give it the network of a bake: the guest keeps the answer of DHCP.
     """
@@ -136,7 +137,7 @@ def save_boot(boot: Boot, target: SavedBoot, network: Sequence[str | Path]) -> N
 
 
 def main() -> None:
-    """`save_boot` in its own process, which is in that network."""
+    """The part of `save_boot` that runs in the network of a bake, in a process of its own."""
     launcher, accelerator, seconds, serial, folder = sys.argv[1:]
     try:
         _save_boot(Boot(Path(launcher), accelerator, float(seconds), Path(serial)), SavedBoot(Path(folder)))

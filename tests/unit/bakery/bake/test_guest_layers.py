@@ -1,6 +1,7 @@
 """The bakery copies the disk of a running guest when its play asks for a layer, and answers in any case."""
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -92,6 +93,14 @@ def test_a_link_in_place_of_the_description_is_not_followed(job: Job, tmp_path: 
     (tmp_path / "shadow").write_text("secret")
     with guest_layers.answered(job, tmp_path / "monitor"):
         (job.layer_requests / f"{KEY}.json").symlink_to(tmp_path / "shadow")
+        (job.layer_requests / f"{KEY}.asked").touch()
+        assert wait_until(lambda: (job.layer_requests / f"{KEY}.answered").exists() or None, 20, 0.05)
+    assert not (job.drafts / f"{KEY}.json").exists()
+
+
+def test_a_pipe_in_place_of_the_description_does_not_stop_the_bake(job: Job, tmp_path: Path) -> None:
+    with guest_layers.answered(job, tmp_path / "monitor"):
+        os.mkfifo(job.layer_requests / f"{KEY}.json")
         (job.layer_requests / f"{KEY}.asked").touch()
         assert wait_until(lambda: (job.layer_requests / f"{KEY}.answered").exists() or None, 20, 0.05)
     assert not (job.drafts / f"{KEY}.json").exists()

@@ -57,7 +57,7 @@ def test_the_clock_is_that_of_the_newest_list(mirror: Path) -> None:
 
 
 def test_a_release_that_is_not_there(mirror: Path) -> None:
-    with pytest.raises(BakeryError, match="has no such release") as caught:
+    with pytest.raises(BakeryError, match="has no such list") as caught:
         state(mirror, "unstable")
     assert caught.value.where == f"file:{mirror}/dists/unstable/InRelease"
 

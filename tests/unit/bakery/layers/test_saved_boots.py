@@ -214,3 +214,9 @@ def test_a_removed_boot_is_made_again(world: World) -> None:
     saved_boots.remove_boot(boot)
     assert world.entries() == []
     assert world.find() == boot and world.saves == 2
+
+
+def test_a_boot_that_another_run_removes_meanwhile_does_no_harm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [*glob(folder, pattern), folder / "gone" / "boot.json"])
+    assert world.find()

@@ -1,4 +1,4 @@
-"""Layers are kept whole, found by key, and removed when they are damaged or were not used for longest."""
+"""Layers are kept whole, found by key, and removed when they are damaged or the least recently used."""
 
 import os
 import threading
