@@ -150,13 +150,14 @@ def verify_images(session: Session, names: list[str] | None, jobs: int) -> list[
 def publish_images(session: Session, names: list[str] | None, channel: str, jobs: int) -> list[Outcome[Record]]:
     """Publish the newest baked versions and move their channels, or `channel` if that is given.
 
-    A version that is complete is repaired where it is not as it should be, and need not be in the workspace.
+    A version that is complete is repaired where it is not as it should be, and need not be in the workspace, unless its
+    image was baked again since.
     """
     actions = {action.image: action for action in session.plan(names).actions}
 
     def publish(name: str) -> Record:
         definition, action = session.definitions.images[name], actions[name]
-        if action.kind in ("keep", "publish", "promote") and not channel:
+        if action.kind in ("keep", "publish", "promote") and not channel and not _was_rebuilt(session, action):
             return _publish_again(session, definition, action.version)
         return steps.publish_version(session, session.newest_baked(definition), channel)
 
@@ -246,6 +247,16 @@ class _ImageThreads:
             self._outcomes |= {image: self._running.pop(image).result() for image in ended}
             if not set(ended).isdisjoint(images):
                 return
+
+
+def _was_rebuilt(session: Session, action: Action) -> bool:
+    """Whether the workspace has a version that was baked again from the inputs of a complete one, and not published."""
+    try:
+        newest = session.newest_baked(session.definitions.images[action.image])
+    except NotFoundError:
+        return False
+    is_new = session.catalog.record(newest).state == "reserved"
+    return is_new and all(part.input_key == action.input_key for part in newest.parts)
 
 
 def _plan_bake(session: Session, action: Action, builders: Sequence[str]) -> Work:

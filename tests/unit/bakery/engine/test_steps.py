@@ -130,6 +130,21 @@ def test_a_disk_that_changed_is_verified_again(bakery: CliRunner) -> None:
     assert bakery.did == ["verify base", "publish base"]
 
 
+def test_what_was_baked_again_from_the_same_inputs_is_published(bakery: CliRunner) -> None:
+    """Step by step, as jobs of a pipeline with `rebuild` do."""
+    bakery.line("web")
+    for arguments in (
+        ("bake", "web", "--baked-before", "2026-02-01T00:00:00+00:00"),
+        ("verify", "web"),
+        ("publish", "web"),
+    ):
+        answer = bakery(*arguments)
+        assert answer.code == 0, answer.err
+    assert bakery.states("web") == {"1.0.0": "complete", "1.0.1": "complete"}
+    entry = bakery.catalog.channel("web", "x86_64", "stable")
+    assert entry and entry.version == "1.0.1"
+
+
 def test_publish_again_changes_nothing(bakery: CliRunner) -> None:
     (before,) = bakery.line("base")
     assert bakery("publish", "base").code == 0
