@@ -10,7 +10,6 @@ from moto.core.responses import ActionResult
 
 from bakery.demo.stand_ins.aws.world import WORLD
 
-
 ENDS = {"InProgress": "Successful", "Cancelling": "Cancelled"}  # the status after one that passes
 
 
