@@ -17,6 +17,10 @@ from bakery.model.definition import FAMILIES, ImageDefinition
 
 PLAYBOOKS = {"linux": "bake.yml", "windows": "bake-windows.yml"}
 INCLUDED_ROLES = ("include_role", "import_role")
+ACTIONS = ("action", "local_action")  # keys of a task that may name its module
+TASK_SUFFIXES = (".yml", ".yaml", ".json", "")
+# A path out of a role into the role beside it.
+NEIGHBOURS = re.compile(r"(?:\.\./|\broles/)(?=([\w.-]*\w)/)")
 COMPILED = "__pycache__"
 EDITORS = re.compile(r"\.#.*|\..*\.sw[a-p]")  # lock files of Emacs, swap files of Vim
 
@@ -95,14 +99,23 @@ def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:
 
 
 def role_dependencies(role: Path) -> list[str]:
-    """Roles that a role's meta or tasks name; a name computed by a template cannot be seen."""
+    """Roles that a role's meta or tasks name, also in a path; a name computed by a template cannot be seen."""
     names = read_dependencies(role)
-    tasks = (path for folder in ("tasks", "handlers") for path in list_files(role / folder))
+    tasks = [path for folder in ("tasks", "handlers") for path in list_files(role / folder)]
+    text = _read_texts(tasks)
+    # Tasks in a folder of another name are included by their path.
+    tasks += [path for folder in _list_others(role) if f"{folder.name}/" in text for path in list_files(folder)]
     for path in tasks:
         # Reading YAML takes milliseconds.
-        if path.match("*.y*ml") and any(word in _read_texts([path]) for word in INCLUDED_ROLES):
+        if path.suffix in TASK_SUFFIXES and any(word in _read_texts([path]) for word in INCLUDED_ROLES):
             names += _included_roles(path, yamlfile.compose_nodes(path))
-    return names
+    neighbours = NEIGHBOURS.findall(_read_texts(tasks))
+    return names + [name for name in neighbours if (role.parent / name / "tasks").is_dir() and name != role.name]
+
+
+def _list_others(role: Path) -> list[Path]:
+    known = ("tasks", "handlers", "meta")
+    return [path for path in sorted(role.glob("*/")) if path.name not in known]
 
 
 def with_dependencies(roles: Iterable[str], dependencies_of: Callable[[str], Iterable[str]]) -> list[str]:
@@ -150,13 +163,23 @@ def _included_roles(path: Path, node: Node | None) -> Iterator[str]:
         for key, value in node.value:
             if str(key.value).rpartition(".")[2] in INCLUDED_ROLES:
                 yield from _named_roles(path, str(key.value), value)
+            elif key.value in ACTIONS and (module := _read_module(value)).rpartition(".")[2] in INCLUDED_ROLES:
+                yield from _named_roles(path, module, value)
             else:
                 yield from _included_roles(path, value)
 
 
+def _read_module(value: Node) -> str:
+    """The module that the value of `action` names: as its first word, or by the key `module`."""
+    if isinstance(value, ScalarNode):
+        return str(value.value).partition(" ")[0]
+    pairs = value.value if isinstance(value, MappingNode) else ()
+    return next((str(name.value) for option, name in pairs if option.value == "module"), "")
+
+
 def _named_roles(path: Path, module: str, value: Node) -> Iterator[str]:
     """The names in the arguments of include_role or import_role."""
-    if isinstance(value, ScalarNode):  # the short form: `include_role: name=x`
+    if isinstance(value, ScalarNode) and "name=" in value.value:  # the short form: `include_role: name=x`
         yield from (word.removeprefix("name=") for word in value.value.split() if word.startswith("name="))
         return
     names = (

@@ -91,7 +91,9 @@ def find_last_equal(
 
 def _is_independent(definition: ImageDefinition, before: Sequence[Path], after: Sequence[_Use], text: RoleText) -> bool:
     """Whether the roles before a cut leave nothing but the disk, and see nothing that is no input of theirs."""
-    if text.differs_by_bake or text.hides_archives or _may_read_secrets(definition, text):
+    if text.differs_by_bake or text.reads_outside or text.hides_archives or text.renames_system:
+        return False
+    if _may_read_secrets(definition, text):
         return False
     if any("{{" in role.name for role in before):  # nobody knows which role it uses
         return False

@@ -99,7 +99,7 @@ class Layers:
         try:
             return stack.enter_context(self.store.exclusive(key, self.job.subject))
         except BakeryError as error:  # a folder that cannot be written, or another bake for hours
-            self._note(f"a layer may be made twice: {error.message}")
+            self._note(f"a layer may be made twice: {self.store.folder}: {error.message}")
             return False
 
     @property
@@ -201,7 +201,7 @@ class Layers:
             with files.explain_refusals(self.store.folder):
                 self._keep_draft(cut, draft, beginning)
         except BakeryError as error:
-            self._note(f"a layer cannot be kept: {error.message}")
+            self._note(f"a layer cannot be kept: {self.store.folder}: {error.message}")
 
     def _keep_draft(self, cut: Cut, draft: Path, beginning: Beginning) -> None:
         if self.secrets and self._has_secret(draft):

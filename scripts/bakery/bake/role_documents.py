@@ -14,6 +14,7 @@ from bakery.model.validation import Model, validate
 # only main.yml and argument_specs.yml of meta/.
 FITNESS = Path("meta") / "bakery.yml"
 SPECS = Path("meta") / "argument_specs.yml"
+MAINS = ("main.yml", "main.yaml", "main.json", "main")  # names that Ansible knows
 
 
 class Fitness(Model):
@@ -72,9 +73,9 @@ def read_options(role: Path) -> dict[str, Option | None]:
 
 
 def read_dependencies(role: Path) -> list[str]:
-    """The names of the roles in meta/main.yml."""
+    """The names of the roles in meta/main.yml, or a file of its other names."""
     names: list[str] = []
-    for path in sorted(role.glob("meta/main.y*ml")):
+    for path in (role / "meta" / name for name in MAINS):
         for number, entry in enumerate(_read_document(RoleMain, path).dependencies or ()):
             name = entry.get("role", entry.get("name")) if isinstance(entry, dict) else entry
             if not isinstance(name, str):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from bakery.bake.bake_files import list_files
+from bakery.bake.bake_files import TASK_SUFFIXES, list_files
 from bakery.host import yamlfile
+from bakery.host.errors import UsageError
 
 WORD = re.compile(r"\w+")
 # Modules that change hosts or facts for the rest of the play, in ways that the text of a task does not show.
@@ -33,15 +34,27 @@ CHANGING_FACTS = re.compile(
     r"|\bansible_(?:local|lsb|distribution_(?:minor_)?version|kernel\w*|machine_id|hostname|nodename|fqdn|domain|dns"
     r"|python(?!_interpreter)\w*|user_\w+|ssh_host_key\w*|selinux\w*|apparmor|fips|system_cap\w*)\b"
 )
-# Folders that are no part of the disk: they are empty after a restart, and in each chroot.
-VOLATILE = re.compile(r"(?<![\w.])(?:/var)?/(?:tmp|run|dev/shm)/[\w.-]+")
+# Ways to what this machine has outside of the roles: a folder of the project, a program's output, an absolute path.
+OUTSIDE = re.compile(
+    r"\b(?:playbook_dir|inventory_dir|with_pipe)\b|[\"'](?:[\w.]+\.)?pipe[\"']"
+    r"|[\"'](?:[\w.]+\.)?(?:file|fileglob|template|unvault)[\"'] *, *[\"']/"
+)
+# A task that changes what Ansible takes for the system's name. On the layer, the play would gather the new one.
+SYSTEM_NAMES = re.compile(
+    r"(?:\b(?:path|dest|name)[:=] *[\"']?|> *|\b(?:sed|tee|cp|mv|ln|install)\b.*)/(?:etc|usr/lib)/(?:[a-z]+-release"
+    r"|debian_version)\b"
+)
+# Folders that are no part of the disk, with a name in them: they are empty after a restart, and in each chroot.
+VOLATILE = re.compile(r"(?<![\w.])(?:/var(?=/run))?/(tmp|run|dev/shm)\b(?![.-])(/[\w.-]+)?")
 # Ways of a task to a file that Ansible would only copy, and to one of another role.
-FILES = re.compile(r"files/|\.\./|role_path|localhost|local_action|\bpipe\b")
+FILES = re.compile(r"files/|\.\./|role_path|localhost|local_action|\bpipe\b|first_found")
 PUBLIC = re.compile(r"\bimport_role\b|\bpublic\b")  # the variables of such a role stay for the rest of the play
+EVALUATED = ("tasks", "handlers", "vars", "defaults")
+COPIED = ("files", "templates")  # unless a task includes what is in them by its path
 # Ways to a variable whose name the text does not show.
 BY_NAME = re.compile(
     r"\b(?:hostvars|varnames)\b|\bvars *[\[|]|\bin +vars\b|\bvars\.(?:get|items|keys|values)\b"
-    r"|[\"'](?:[\w.]+\.)?vars[\"']"
+    r"|[\"'](?:[\w.]+\.)?vars[\"']|\bwith_(?:[\w.]+\.)?var(?:name)?s\b"
 )
 # Ways to an environment variable whose name the text does not show.
 BY_ENVIRONMENT = re.compile(
@@ -84,15 +97,27 @@ class RoleText:
         """Whether a role may remove what says which packages its archives had."""
         return bool(ARCHIVE_LISTS.search(self.text))
 
+    @property
+    def reads_outside(self) -> bool:
+        """Whether a role may read what no input stands for, and what may be another in the next bake."""
+        return bool(OUTSIDE.search(self.text))
+
+    @property
+    def renames_system(self) -> bool:
+        """Whether a role may change the system's name or version, which Ansible reads once in a play."""
+        return bool(SYSTEM_NAMES.search(self.text))
+
     def names_file_of(self, role: str) -> bool:
         """Whether a role may read a file in the folder of another one."""
         return f"{role}/" in self.text
 
     def shares_volatile(self, before: "RoleText") -> bool:
         """Whether a role may read what roles before it left in memory: a fact of the machine, or a file."""
-        return bool(
-            CHANGING_FACTS.search(self.text) or set(VOLATILE.findall(self.text)) & set(VOLATILE.findall(before.text))
-        )
+        own, others = set(VOLATILE.findall(self.text)), set(VOLATILE.findall(before.text))
+        folders = {folder for folder, _ in own} & {folder for folder, _ in others}
+        # A folder alone, or before a name that is made, stands for each file in it.
+        shared = own & others or any(folder in folders and not name for folder, name in own | others)
+        return bool(shared or CHANGING_FACTS.search(self.text))
 
     def with_values(self, templates: Mapping[str, str]) -> "RoleText":
         """This text with those of the variables in it whose values are templates, by name; these may name others."""
@@ -110,6 +135,7 @@ class RoleText:
         return (
             effects.unseen
             or bool(variables - own.variables)
+            or (bool(effects.variables) and bool(BY_NAME.search(self.text)))
             or any(self._asks_for(name) for name in variables)
             or any(computed or handler in self.text for handler in handlers)
         )
@@ -142,14 +168,21 @@ def read_effects(roles: Sequence[Path]) -> Effects:
     entries = []
     variables: set[str] = set()
     unseen = False
-    public = bool(PUBLIC.search(read_text(roles).text))
+    text = read_text(roles).text
+    public = bool(PUBLIC.search(text))
     for role in roles:
         for path in list_files(role):
             folder = path.relative_to(role).parts[0]
             unseen = unseen or bool(PLUGINS.fullmatch(folder))
-            if path.suffix not in (".yml", ".yaml", ".json") or folder in ("files", "templates", "meta"):
+            if not _is_evaluated(path, folder, text):
                 continue
-            node = yamlfile.compose_nodes(path)
+            try:
+                node = yamlfile.compose_nodes(path)
+            except UsageError:
+                if folder in EVALUATED:
+                    raise
+                unseen = True  # only some forms of a template are YAML
+                continue
             if isinstance(node, MappingNode) and (folder != "defaults" or public):
                 variables |= set(_keys(node))  # include_vars sets them for the rest of the play
             elif folder != "defaults":
@@ -171,6 +204,13 @@ def read_effects(roles: Sequence[Path]) -> Effects:
     unseen = unseen or any("{{" in name for name in names["name"] | names["listen"])
     handlers, topics, notices = (frozenset(names[key]) for key in ("name", "listen", "notify"))
     return Effects(frozenset(variables), handlers, topics, notices, unseen)
+
+
+def _is_evaluated(path: Path, folder: str, text: str) -> bool:
+    """Whether a file in a folder of a role may have tasks or variables; `text` is that of the role."""
+    if folder == "meta" or path.suffix not in TASK_SUFFIXES or not path.is_file():
+        return False
+    return folder in EVALUATED or (bool(path.suffix) and (folder not in COPIED or f"{folder}/" in text))
 
 
 def _list_entries(node: Node | None) -> Iterator[tuple[str, Node]]:

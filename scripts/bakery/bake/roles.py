@@ -1,10 +1,11 @@
 """Checks before a bake whether a definition's software can be baked at all."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from bakery.bake.bake_files import role_dependencies
+from bakery.bake.bake_files import list_files, role_dependencies
 from bakery.bake.role_documents import FITNESS, SPECS, read_fitness, read_options
 from bakery.host import process
 from bakery.host.errors import UsageError, raise_all, suggest
@@ -15,6 +16,9 @@ Where = Callable[..., str]  # keys of a definition -> file:line
 
 # Secrets are environment variables of these programs: a secret must not look like one of their settings.
 RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
+
+# It ends the play of the image without an error: nothing seals the disk, and no later role runs.
+END = re.compile(r"\bmeta[:=] *[\"']?(end_play|end_host|end_batch)\b")
 
 
 def check_roles(project: Project, definition: ImageDefinition, where: Where) -> None:
@@ -71,6 +75,18 @@ def _dependency_errors(project: Project, definition: ImageDefinition) -> Iterato
             yield error
         else:
             names += [other for other in used if other not in names]
+            yield from _end_errors(project.resources.role(name))
+
+
+def _end_errors(role: Path) -> Iterator[UsageError]:
+    """Find tasks that end the play, in the files of a role that may have tasks."""
+    for path in list_files(role):
+        if path.relative_to(role).parts[0] not in ("tasks", "handlers") or not path.is_file():
+            continue
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+            if match := END.search(line.partition("#")[0]):
+                text = f"'meta: {match[1]}' would leave out the later roles and the seal"
+                yield UsageError(text, where=f"{path}:{number}", hint="write 'meta: end_role', or a condition")
 
 
 def _variable_errors(role: Path, use: RoleUse, where: Where) -> Iterator[UsageError]:

@@ -202,14 +202,24 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
                 break
             threads.await_any(_list_parents(session, plan.waiting))
     session.catalog.renew_heads()
-    waiting = [action.image for action in plan.waiting]
+    skipped = _list_skipped(session, plan.waiting, threads)
     unchanged_actions = [action for action in unchanged.values() if not threads.has_begun(action.image)]
-    return Run(list(threads.outcomes.values()), unchanged_actions, waiting, due, time.monotonic() - began)
+    return Run(list(threads.outcomes.values()), unchanged_actions, skipped, due, time.monotonic() - began)
 
 
 def _list_parents(session: Session, actions: Sequence[Action]) -> set[str]:
     parents = (session.definitions.images[action.image].parent for action in actions)
     return {parent for parent in parents if parent}
+
+
+def _list_skipped(session: Session, waiting: Sequence[Action], threads: "_ImageThreads") -> list[str]:
+    """The images that did not begin since their parent failed. A parent that changed again is due itself."""
+    stopped = [image for image, outcome in threads.outcomes.items() if outcome.error]
+    skipped: list[str] = []
+    for action in waiting:  # parents first
+        if session.definitions.images[action.image].parent in stopped + skipped and not threads.has_begun(action.image):
+            skipped.append(action.image)
+    return skipped
 
 
 class _ImageThreads:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from bakery.bake.bake_files import list_files
+import pytest
+
+from bakery.bake.bake_files import list_files, role_dependencies
+from bakery.host.errors import UsageError
 
 
 def test_relative_links_to_folders_are_followed_and_end(tmp_path: Path) -> None:
@@ -29,3 +32,47 @@ def test_relative_links_to_folders_are_followed_and_end(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_has_none(tmp_path: Path) -> None:
     assert list(list_files(tmp_path / "nowhere")) == []
+
+
+# Files of the role `early` that uses the role `helper`, in each form that Ansible takes.
+USES = {
+    "a dependency in JSON": {"meta/main.json": '{"dependencies": ["helper"]}'},
+    "a dependency in a file without a suffix": {"meta/main": "dependencies: [helper]\n"},
+    "tasks in JSON": {"tasks/main.json": '[{"include_role": {"name": "helper"}}]'},
+    "tasks in a file without a suffix": {"tasks/x": "- include_role: {name: helper}\n"},
+    "a folder of its own": {
+        "tasks/main.yml": "- include_tasks: '{{ role_path }}/steps/x.yml'\n",
+        "steps/x.yml": "- include_role: {name: helper}\n",
+    },
+    "an action": {"tasks/main.yml": "- action: include_role name=helper\n"},
+    "an action with arguments": {"tasks/main.yml": "- action: {module: include_role, name: helper}\n"},
+    "its tasks by their path": {"tasks/main.yml": "- include_tasks: ../../helper/tasks/main.yml\n"},
+    "its files by their path": {"tasks/main.yml": "- copy: {src: '{{ role_path }}/../helper/files/x', dest: /}\n"},
+    "its path in a project": {"tasks/main.yml": "- copy: {src: ../../roles/helper/files/x, dest: /}\n"},
+}
+
+
+@pytest.mark.parametrize("case", USES)
+def test_a_role_is_used_in_each_form_that_ansible_takes(tmp_path: Path, case: str) -> None:
+    _write(tmp_path / "helper", {"tasks/main.yml": "[]\n"})
+    _write(tmp_path / "early", USES[case])
+    assert role_dependencies(tmp_path / "early") == ["helper"]
+
+
+def test_tests_of_a_role_and_its_own_path_name_no_role(tmp_path: Path) -> None:
+    tasks = "- copy: {src: ../files/x, dest: /}\n- copy: {src: ../../early/files/x, dest: /}\n"
+    _write(tmp_path / "early", {"tasks/main.yml": tasks, "molecule/converge.yml": "- include_role: {name: helper}\n"})
+    assert role_dependencies(tmp_path / "early") == []
+
+
+def test_a_name_among_the_keywords_of_a_task_is_refused(tmp_path: Path) -> None:
+    """Nobody would see which role it is."""
+    _write(tmp_path / "early", {"tasks/main.yml": "- include_role:\n  args: {name: helper}\n"})
+    with pytest.raises(UsageError, match="include_role needs the name of a role"):
+        role_dependencies(tmp_path / "early")
+
+
+def _write(role: Path, contents: dict[str, str]) -> None:
+    for path, text in contents.items():
+        (role / path).parent.mkdir(parents=True, exist_ok=True)
+        (role / path).write_text(text)

@@ -281,6 +281,41 @@ UNSHOWN = {
     "the names of roles": ({TASKS: "- debug: {msg: '{{ ansible_role_names }}'}\n"}, {}),
     "what the seal keeps": ({TASKS: "- debug: {msg: '{{ seal_keep_passwords }}'}\n"}, {}),
     "the lists of apt": ({TASKS: "- shell: rm -rf /var/lib/apt/lists/*\n"}, {}),
+    "a registered result in a file without a suffix": (
+        {TASKS: "- include_tasks: x\n", "tasks/x": "- command: id\n  register: who\n"},
+        {TASKS: "- debug: {var: who}\n"},
+    ),
+    "a handler in a file without a suffix": (
+        {"handlers/main": "- name: Restart web\n  command: 'true'\n"},
+        {TASKS: "- command: 'true'\n  notify: Restart web\n"},
+    ),
+    "variables among the files": (
+        {TASKS: "- include_vars: '{{ role_path }}/files/x.yml'\n", "files/x.yml": "port: 1\n"},
+        {TASKS: "- debug: {msg: '{{ port }}'}\n"},
+    ),
+    "tasks among the templates that are no YAML yet": (
+        {TASKS: "- include_tasks: '{{ made }}'\n- debug: {msg: templates/}\n", "templates/x.yml": "{% if x %}\n"},
+        {},
+    ),
+    "a fact that is read by a computed name": (
+        {TASKS: "- set_fact: {who: me}\n"},
+        {TASKS: "- debug: {msg: \"{{ lookup('vars', 'w' ~ 'ho') }}\"}\n"},
+    ),
+    "a loop over variables": ({TASKS: "- debug: {msg: '{{ item }}'}\n  with_vars: ['{{ name }}']\n"}, {}),
+    "a loop over the names of variables": ({TASKS: "- debug:\n  with_varnames: ['^late_']\n"}, {}),
+    "a file in a folder in memory": (
+        {TASKS: "- get_url: {url: 'https://a.example/x.deb', dest: /tmp}\n"},
+        {TASKS: "- apt: {deb: /tmp/x.deb}\n"},
+    ),
+    "a file in memory whose name is made": (
+        {TASKS: "- command: touch /run/{{ name }}\n"},
+        {TASKS: "- command: cat /var/run/{{ name }}\n"},
+    ),
+    "the system's name": ({TASKS: "- lineinfile: {path: /etc/os-release, line: ID=shop}\n"}, {}),
+    "the system's name in a command": ({TASKS: "- shell: sed -i s/Debian/Shop/ /usr/lib/os-release\n"}, {}),
+    "a folder of the project": ({TASKS: "- copy: {src: '{{ playbook_dir }}/x', dest: /etc/}\n"}, {}),
+    "a program of this machine": ({TASKS: "- debug: {msg: \"{{ lookup('pipe', 'git log') }}\"}\n"}, {}),
+    "a file of this machine": ({TASKS: "- debug: {msg: \"{{ lookup('file', '/srv/x') }}\"}\n"}, {}),
     "a variable with a template": (
         {TASKS: "- command: id\n  register: who\n"},
         {"meta/bakery.yml": TEMPLATES, TASKS: "- debug: {msg: '{{ late_text }}'}\n"},
@@ -300,6 +335,24 @@ def test_no_layer_is_kept_where_more_than_the_disk_is_left_out_of_sight(world: P
 def test_a_fact_that_stays_is_no_obstacle(world: PackerProject) -> None:
     text = "{{ ansible_facts.os_family }} {{ ansible_facts['distribution_release'] }} {{ ansible_python_interpreter }}"
     world.role("late", {TASKS: f'- debug: {{msg: "{text}"}}\n'})
+    assert list(cuts(world, of("early", "late"))) == ["", "early", "late"]
+
+
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [
+        ("- get_url: {url: 'https://a.example/x', dest: /var/tmp}\n", "- command: ls /var/tmp\n"),
+        ("- command: touch /run/a\n", "- command: touch /run/b\n"),
+        ("- command: ls /tmp\n", "- command: ls /run\n"),
+        ("- shell: . /etc/os-release && echo $ID >/etc/who\n", "[]\n"),
+        ("- copy: {content: \"{{ lookup('file', 'x') }}\", dest: /etc/x}\n", "[]\n"),
+    ],
+)
+def test_what_is_on_the_disk_and_what_only_one_names_is_no_obstacle(
+    world: PackerProject, early: str, late: str
+) -> None:
+    world.role("early", {TASKS: early})
+    world.role("late", {TASKS: late})
     assert list(cuts(world, of("early", "late"))) == ["", "early", "late"]
 
 
@@ -335,8 +388,15 @@ def test_a_file_of_a_late_role_counts_if_an_early_one_reads_it(world: PackerProj
     assert [last for last in before if before[last] == after[last]] == [""]
 
 
-def test_a_template_among_the_files_counts_as_text(world: PackerProject) -> None:
-    world.role("early", {TASKS: "- template: {src: ../files/x, dest: /etc/x}\n", "files/x": "{{ late_port }}"})
+@pytest.mark.parametrize(
+    "task",
+    [
+        "- template: {src: ../files/x, dest: /etc/x}\n",
+        "- template: {src: '{{ item }}', dest: /etc/x}\n  with_first_found: [{files: [x], paths: [files]}]\n",
+    ],
+)
+def test_a_template_among_the_files_counts_as_text(world: PackerProject, task: str) -> None:
+    world.role("early", {TASKS: task, "files/x": "{{ late_port }}"})
     before, after = (cuts(world, of("early", "late", variables={"late": {"late_port": port}})) for port in (1, 2))
     assert [last for last in before if before[last] == after[last]] == [""]
 

@@ -238,7 +238,8 @@ def test_a_full_disk_does_not_fail_the_bake(world: PackerProject, monkeypatch: p
         draft = job.drafts / f"{job.cuts[1]}.qcow2"
         draft.write_text("early")
         describe(draft)
-    assert texts(world) == ["a layer cannot be kept: cannot be read or written: No space left on device"]
+    reason = "cannot be read or written: No space left on device"
+    assert texts(world) == [f"a layer cannot be kept: {world.project.layers}: {reason}"]
 
 
 def test_a_fresh_bake_starts_from_the_base(world: PackerProject, run: Run) -> None:
@@ -405,4 +406,4 @@ def test_a_folder_that_cannot_be_used_costs_the_layers_alone(
     (tmp_path / "file").touch()
     monkeypatch.setenv("BAKERY_LAYERS", str(tmp_path / "file"))
     assert run(f"layer(1, 'early'); {BAKE}")["software_start"] == {}
-    assert any(text.startswith("a layer cannot be kept: ") for text in texts(world))
+    assert any(text.startswith(f"a layer cannot be kept: {tmp_path / 'file'}: ") for text in texts(world))

@@ -114,6 +114,8 @@ WRONG_FILES = {
         "- ansible.builtin.import_role: {name: [a]}\n": (1, "ansible.builtin.import_role needs the name of a role"),
         "- include_role: {tasks_from: a}\n": (1, "include_role needs the name of a role"),
         "- include_role: {name: [a\n": (2, "not valid YAML"),
+        "- debug:\n- meta: end_play\n": (2, "'meta: end_play' would leave out the later roles and the seal"),
+        "- ansible.builtin.meta: 'end_host'\n  when: done\n": (1, "'meta: end_host' would leave out"),
     },
 }
 
@@ -128,6 +130,11 @@ def test_a_wrong_file_of_a_role(world: PackerProject, file: str, text: str, line
     assert error.message.startswith(message)
     assert error.where == f"{world.project.resources.role('probe') / file}:{line}"
     assert error.exit_code == 64
+
+
+def test_a_role_may_end_itself(world: PackerProject) -> None:
+    world.role("probe", {"tasks/main.yml": "# not meta: end_play\n- meta: end_role  # no meta: end_play\n"})
+    check_roles(world.project, define(**use({"name": "probe"})), where)
 
 
 def test_no_hint_repeats_a_wrong_value_as_the_right_one(world: PackerProject) -> None:

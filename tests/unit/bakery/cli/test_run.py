@@ -13,6 +13,7 @@ import pytest
 
 from bakery.bake.request import BakeRequest
 from bakery.catalog import Catalog, Record
+from bakery.engine import run
 from bakery.engine.steps import distribute_version
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, render_error
@@ -47,6 +48,23 @@ def test_a_child_does_not_wait_for_images_that_are_no_parents_of_it(bakery: CliR
 
     bakery.monkeypatch.setattr("bakery.engine.steps.bake", wait_for_child)
     assert [record.image for record in bakery.line(jobs=2)] == ["app", "base", "web"]
+
+
+def test_a_child_that_was_published_is_not_among_those_that_did_not_start(bakery: CliRunner) -> None:
+    """Its parent changed again while it was baked, and another image failed."""
+    bakery.write("packer/images/app.yaml", BASE.replace("name: base", "name: app"))
+    bakery.broken = {"bake app"}
+    bake = bakery.bake
+
+    def change_base(request: BakeRequest, *others: Any) -> Artifact:
+        if request.definition.name == "web":
+            bakery.write("packer/base/debian/network.yaml", "# another\n")
+        return bake(request, *others)
+
+    bakery.monkeypatch.setattr("bakery.engine.steps.bake", change_base)
+    result = run.run_images(bakery.session(), None, 2)
+    assert [record.image for record in result.records] == ["base", "web"]
+    assert result.skipped == []
 
 
 def test_a_record_holds_what_is_known(bakery: CliRunner) -> None:
