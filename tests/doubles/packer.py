@@ -73,7 +73,12 @@ def manifest_of(artifact_id, **custom):
     build = dict(packer_run_uuid="now", artifact_id=artifact_id, custom_data=custom)
     pathlib.Path(variables["manifest"]).write_text(json.dumps(dict(builds=[build], last_run_uuid="now")))
 
+def seal():
+    """The report of the seal, which is the end of the play."""
+    pathlib.Path(software["archives_report"]).touch()
+
 def done():
+    seal()
     print("==> Builds finished. The artifacts of successful builds are:", flush=True)
 
 def guest():

@@ -50,6 +50,7 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
     if not watch.ended:
         raise report_kill(job)
     _refuse_links(job)
+    _require_seal(job)
     return watch.finish()
 
 
@@ -58,6 +59,19 @@ def _refuse_links(job: Job) -> None:
     for path in (job.test_report, job.archives_report, job.root_archive):
         if path.is_symlink():
             raise BakeryError(f"{job.subject}: a role made {path.name} a link", hint="it must be a file: mend the role")
+
+
+def _require_seal(job: Job) -> None:
+    """BakeryError unless the seal wrote its report: Ansible may end a play early without an error.
+
+    A user's own template need not write one, and Sysprep seals Windows.
+    """
+    if not job.archives_report.exists() and not job.definition.template and not job.definition.windows:
+        raise BakeryError(
+            f"{job.subject} was not sealed: its play ended before the last step",
+            hint="the log shows the last task: its role may end the play with 'meta'",
+            log=job.log,
+        )
 
 
 def validate(job: Job) -> None:

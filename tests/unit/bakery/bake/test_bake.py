@@ -80,6 +80,7 @@ def assert_nothing_is_left(world: PackerProject) -> None:
 def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: PackerProject) -> None:
     artifact = run(world)
     assert {path.name for path in folder(world).iterdir()} == {
+        "archives.txt",
         "artifact.dsse.json",
         "artifact.json",
         "blocks.txt",

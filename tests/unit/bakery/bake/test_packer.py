@@ -360,6 +360,12 @@ def test_packer_whose_inner_process_is_killed_reports_success(world: PackerProje
     assert not world.guest_lives()
 
 
+def test_a_play_that_ends_before_the_seal_is_an_error(world: PackerProject) -> None:
+    """`meta: end_play` is no error for Ansible and Packer."""
+    error = failure(world, 'disk(); manifest(); print("==> Builds finished. The artifacts of successful builds are:")')
+    assert error.message == "web 1.0.0 was not sealed: its play ended before the last step"
+
+
 def test_an_interrupted_packer_is_not_called_a_failure_of_the_template(world: PackerProject) -> None:
     error = failure(world, 'print("Cleanly cancelled builds after being interrupted."); sys.exit(1)')
     assert error.message == "the bake was interrupted"
