@@ -17,6 +17,14 @@ Where = Callable[..., str]  # keys of a definition -> file:line
 # Secrets are environment variables of these programs: a secret must not look like one of their settings.
 RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
 
+# Variables that the playbooks set or are given. In Ansible a role's variables go before all others, so one with such a
+# name would change what the playbooks do.
+OF_PLAYBOOKS = re.compile(
+    r"bakery_\w+|software_(?:updates|lock|packages|roles?|role_index|start|layers)"
+    r"|layer_(?:since|answer|archives|key|roles|upgraded)|image_test(?:s|_report|_command)"
+    r"|seal_(?:keep_passwords|at_target|script)|archives_report|root_archive|base_upgrade|grub|unneeded|old_kernels"
+    r"|windows_restart|update_categories|in_chroot|keep_layer"
+)
 # It ends the play of the image without an error: nothing seals the disk, and no later role runs.
 END = re.compile(r"\bmeta[:=] *[\"']?(end_play|end_host|end_batch)\b")
 
@@ -93,7 +101,13 @@ def _variable_errors(role: Path, use: RoleUse, where: Where) -> Iterator[UsageEr
     """A role that documents no variables takes all."""
     options = read_options(role)
     for name in use.vars:
-        if options and name not in options:
+        if OF_PLAYBOOKS.fullmatch(name):
+            yield UsageError(
+                f"the bakery's own playbooks use the variable '{name}'",
+                where=where("vars", name),
+                hint=f"rename it in the role {use.name}, to {use.name}_{name} for instance",
+            )
+        elif options and name not in options:
             yield UsageError(
                 f"the role {use.name} has no variable '{name}'", where=where("vars", name), hint=suggest(name, options)
             )

@@ -1,13 +1,19 @@
 """What is wrong with a definition's software is known before anything starts."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from bakery.bake import check_mode, check_roles
+from bakery.bake.roles import OF_PLAYBOOKS
+from bakery.bake.variables import ansible_variables
 from bakery.host.errors import UsageError
 from bakery.model.definition import FAMILIES
+from bakery.model.resources import SHIPPED
 from doubles.packer import PackerProject, define, make_world
 
 SPECS = """
@@ -64,6 +70,36 @@ def test_a_variable_that_the_role_does_not_know(world: PackerProject) -> None:
 
 def test_a_role_without_argument_specs_takes_any_variable(world: PackerProject) -> None:
     check_roles(world.project, define(**use({"name": "kernel", "vars": {"anything": 1}})), where)
+
+
+def test_a_variable_that_the_playbooks_use(world: PackerProject) -> None:
+    """It would change what they do: their own value of it loses against that of a role."""
+    error = refused(world, **use({"name": "kernel", "vars": {"grub": 1}}))
+    assert error.message == "the bakery's own playbooks use the variable 'grub'"
+    assert error.where == "web.yaml: software.roles.0.vars.grub"
+
+
+def test_all_variables_of_the_playbooks_are_known(world: PackerProject) -> None:
+    found = set(json.loads(ansible_variables(world.job(define(software={})))))
+    for path in (*(SHIPPED / "ansible/playbooks").rglob("*.yml"), *(SHIPPED / "ansible/roles/seal").rglob("*.yml")):
+        found |= set(list_variables(YAML(typ="safe").load(path)))
+    assert len(found) > 30
+    assert sorted(name for name in found if not OF_PLAYBOOKS.fullmatch(name) and not name.startswith("ansible_")) == []
+
+
+def list_variables(node: Any) -> Iterator[str]:
+    """The names that a playbook gives values to."""
+    if isinstance(node, list):
+        for item in node:
+            yield from list_variables(item)
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("register", "loop_var", "index_var"):
+                yield value
+            elif key in ("vars", "ansible.builtin.set_fact"):
+                yield from value
+            else:
+                yield from list_variables(value)
 
 
 def test_a_variable_that_the_role_needs(world: PackerProject) -> None:
