@@ -19,8 +19,8 @@ from bakery.reports import render_table
 
 app = typer.Typer(help="List, remove and check the layers that bakes start from.", no_args_is_help=True)
 
-SIZE = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,15})?) ?(?P<unit>[KMGT]i?)?B?")
-PREFIXES = " KMGT"
+SIZE = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,15})?) ?(?P<unit>[KMGT]i?B?|B)")
+PREFIXES = "BKMGT"
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def _parse_size(text: str) -> int:
     match = SIZE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"'{text}' is not a size", hint="a number and a unit, such as 20GiB")
-    unit = match["unit"] or " "
-    return int(float(match["number"]) * (1024 if unit.endswith("i") else 1000) ** PREFIXES.index(unit[0]))
+    unit = match["unit"]
+    return int(float(match["number"]) * (1024 if "i" in unit else 1000) ** PREFIXES.index(unit[0]))
 
 
 def render_size(size: int) -> str:
@@ -75,7 +75,7 @@ def gc(
         typer.Option(
             "--size", metavar="SIZE", help="Keep this much of what was used last, such as 5GiB.", show_default=False
         ),
-    ] = "0",
+    ] = "0B",
     workspace: options.Workspace = options.WORKSPACE,
 ) -> None:
     """Remove all layers; with --size, those that were not used for longest.
