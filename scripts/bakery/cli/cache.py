@@ -49,7 +49,8 @@ def list_layers(workspace: options.Workspace = options.WORKSPACE, json: options.
     """List the layers, the one that was used last first.
 
     A layer is the disk of a bake after some of its steps. The next bake whose first steps have the same inputs starts
-    there. SAVES is the time that these steps took. If BAKERY_LAYERS names a bucket, the layers in it are not listed.
+    there. SAVES is the time that these steps took. If BAKERY_LAYERS names a folder, the layers in it are listed; those
+    in a bucket are not.
 
     Example: bakery cache ls
     """
@@ -81,7 +82,8 @@ def gc(
     """Remove all layers; with --size, those that were not used for longest.
 
     Bakes remove some by themselves when all together have more than 20 GiB. Without a layer, a bake starts from an
-    earlier one or from its base. If BAKERY_LAYERS names a bucket, the layers in it stay.
+    earlier one or from its base. If BAKERY_LAYERS names a folder, this removes the layers in it, of all machines; those
+    in a bucket stay.
 
     Example: bakery cache gc --size 5GiB
     """
@@ -114,7 +116,11 @@ def verify(workspace: options.Workspace = options.WORKSPACE) -> None:
 
 
 def _open_store(workspace: options.Workspace) -> LayerStore:
-    return LayerStore(describe_project(workspace).layers, silent)
+    """The layers of the workspace, or of the folder that BAKERY_LAYERS names; UsageError if that is not there."""
+    project = describe_project(workspace)
+    if project.layers != project.own_layers and not project.layers.is_dir():
+        raise UsageError(f"BAKERY_LAYERS names no folder: {project.layers}", hint="mount it, or make it")
+    return LayerStore(project.layers, silent)
 
 
 def _format_time(seconds: float) -> str:

@@ -71,6 +71,14 @@ def test_gc_refuses_what_is_no_size(store: LayerStore, size: str) -> None:
     assert len(store.list_layers()) == 2
 
 
+@pytest.mark.parametrize("command", ["ls", "gc", "verify"])
+def test_a_folder_that_is_not_mounted(store: LayerStore, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("BAKERY_LAYERS", "shared")
+    answer = call(command)
+    assert isinstance(answer.exception, UsageError)
+    assert str(answer.exception).startswith(f"BAKERY_LAYERS names no folder: {Path.cwd()}/shared")
+
+
 def test_verify_reads_all(store: LayerStore) -> None:
     assert call("verify").stdout == "2 layers checked\n"
 
