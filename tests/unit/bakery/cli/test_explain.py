@@ -58,7 +58,7 @@ def test_an_order_is_a_difference(bakery: CliRunner) -> None:
 
 def test_an_image_without_a_changed_input(bakery: CliRunner) -> None:
     assert bakery("explain", "base").out == (
-        "base: no version to compare with\n\na run bakes base 1.0.0: never baked\n"
+        "base: no complete version to compare with\n\na run bakes base 1.0.0: never baked\n"
     )
     assert bakery("explain", "web").out == (
         "web: its inputs are known after the bake of its parent\n\n"
