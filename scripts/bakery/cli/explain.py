@@ -110,5 +110,5 @@ def _describe_action(action: Kind, explanation: Explanation) -> str:
     text = f"a run {ACTIONS[action]} {subject}: {explanation.reason}"
     if explanation.same_until:
         step = "the packages" if explanation.same_until == "packages" else f"the role {explanation.same_until}"
-        text += f"\nnothing changed up to {step}: the bake starts from a layer there, if it holds"
+        text += f"\nnothing changed up to {step}: the bake starts from the layer there, if it is kept and holds"
     return text

@@ -106,5 +106,5 @@ def test_the_steps_that_stay_as_they_were_are_named(bakery: CliRunner) -> None:
     bakery.line()
     bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
     last = bakery("explain", "web").out.splitlines()[-1]
-    assert last == "nothing changed up to the packages: the bake starts from a layer there, if it holds"
+    assert last == "nothing changed up to the packages: the bake starts from the layer there, if it is kept and holds"
     assert read_json(bakery, "web").same_until == "packages"
