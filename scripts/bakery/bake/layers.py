@@ -282,8 +282,13 @@ def plan_layers(job: Job, inputs: Mapping[str, str], secrets: Iterable[str]) -> 
     UsageError if BAKERY_LAYERS names neither a folder nor a bucket.
     """
     assert job.base
-    store = LayerStore(job.project.layers, job.report, shared=job.project.layers != job.project.own_layers)
+    shared = job.project.layers != job.project.own_layers
+    store = LayerStore(job.project.layers, job.report, shared=shared)
     cuts = list_cuts(job.definition, inputs, job.base.sha256, job.project.resources)
+    if shared and not store.folder.is_dir():  # not mounted: a new folder would fill the disk below it
+        text = f"the bake uses and keeps no layers: BAKERY_LAYERS names no folder: {store.folder}"
+        job.report(Event("note", "bake", job.subject, text))
+        cuts = ()
     return Layers(store, job, cuts, tuple(secrets), _open_bucket(job) if cuts else None)
 
 

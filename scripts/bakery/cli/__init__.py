@@ -227,8 +227,16 @@ def _hint_at_usage(usage: typer.TyperException) -> str:
     """The help of the verb that was called in a wrong way, or of the program."""
     context = getattr(usage, "ctx", None)
     if context is None:  # the command line ended within an option
-        verbs = [name for name in sys.argv[1:2] if any(name in group for group in GROUPS.values())]
-        return f"see '{' '.join(['bakery', *verbs])} --help'"
+        verbs, group = ["bakery"], typer.main.get_group(app)
+        for word in sys.argv[1:]:
+            if word not in group.commands:
+                break
+            verbs.append(word)
+            command = group.commands[word]
+            if not isinstance(command, typer.core.TyperGroup):
+                break
+            group = command
+        return f"see '{' '.join(verbs)} --help'"
     return f"see '{context.command_path} --help'"
 
 

@@ -19,8 +19,8 @@ from bakery.reports import render_table
 
 app = typer.Typer(help="List, remove and check the layers that bakes start from.", no_args_is_help=True)
 
-SIZE = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,15})?) ?(?P<unit>[KMGT]i?)?B?")
-PREFIXES = " KMGT"
+SIZE = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,15})?) ?(?P<unit>[KMGT]i?B?|B)")
+PREFIXES = "BKMGT"
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def _parse_size(text: str) -> int:
     match = SIZE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"'{text}' is not a size", hint="a number and a unit, such as 20GiB")
-    unit = match["unit"] or " "
-    return int(float(match["number"]) * (1024 if unit.endswith("i") else 1000) ** PREFIXES.index(unit[0]))
+    unit = match["unit"]
+    return int(float(match["number"]) * (1024 if "i" in unit else 1000) ** PREFIXES.index(unit[0]))
 
 
 def render_size(size: int) -> str:
@@ -49,7 +49,8 @@ def list_layers(workspace: options.Workspace = options.WORKSPACE, json: options.
     """List the layers, the one that was used last first.
 
     A layer is the disk of a bake after some of its steps. The next bake whose first steps have the same inputs starts
-    there. SAVES is the time that these steps took. If BAKERY_LAYERS names a bucket, the layers in it are not listed.
+    there. SAVES is the time that these steps took. If BAKERY_LAYERS names a folder, the layers in it are listed; those
+    in a bucket are not.
 
     Example: bakery cache ls
     """
@@ -78,13 +79,14 @@ def gc(
             help="Keep the last used layers up to this size, such as 5GiB.",
             show_default=False,
         ),
-    ] = "0",
+    ] = "0B",
     workspace: options.Workspace = options.WORKSPACE,
 ) -> None:
     """Remove all layers; with --size, the least recently used ones.
 
     Bakes remove the least recently used ones by themselves when all together take more than 20 GiB. Without a layer, a
-    bake starts from an earlier one or from its base. If BAKERY_LAYERS names a bucket, the layers in it stay.
+    bake starts from an earlier one or from its base. If BAKERY_LAYERS names a folder, this removes the layers in it, of
+    all machines; those in a bucket stay.
 
     Example: bakery cache gc --size 5GiB
     """
@@ -117,7 +119,11 @@ def verify(workspace: options.Workspace = options.WORKSPACE) -> None:
 
 
 def _open_store(workspace: options.Workspace) -> LayerStore:
-    return LayerStore(describe_project(workspace).layers, silent)
+    """The layers of the workspace, or of the folder that BAKERY_LAYERS names; UsageError if that is not there."""
+    project = describe_project(workspace)
+    if project.layers != project.own_layers and not project.layers.is_dir():
+        raise UsageError(f"BAKERY_LAYERS names no folder: {project.layers}", hint="mount it, or make it")
+    return LayerStore(project.layers, silent)
 
 
 def _format_time(seconds: float) -> str:

@@ -43,7 +43,7 @@ def explain(
     arch: options.Arch = options.ARCH,
     json: options.Json = False,
 ) -> None:
-    """Show which inputs of an image changed since its newest version, and what a run would do.
+    """Show which inputs of an image changed since its newest complete version, and what a run would do.
 
     Changes nothing. A line with '-' has an input as it was, one with '+' as it is now; files of roles and templates
     have one line each, with their mode and the first digits of their digest. With a version, shows what changed
@@ -75,7 +75,7 @@ def _render_changes(explanation: Explanation) -> str:
     if explanation.action == "wait":
         return f"{image}: its inputs are known after the bake of its parent"
     if not before:
-        return f"{image}: no version to compare with"
+        return f"{image}: no complete version to compare with"
     if not explanation.changes:
         return f"{image}: the inputs of {before} and of {after} are equal"
     title = f"{image}: {count_of(len(explanation.changes), 'input')} changed"
@@ -110,5 +110,5 @@ def _describe_action(action: Kind, explanation: Explanation) -> str:
     text = f"a run {ACTIONS[action]} {subject}: {explanation.reason}"
     if explanation.same_until:
         step = "the packages" if explanation.same_until == "packages" else f"the role {explanation.same_until}"
-        text += f"\nnothing changed up to {step}: the bake starts from a layer there, if it holds"
+        text += f"\nnothing changed up to {step}: the bake starts from the layer there, if it is kept and holds"
     return text

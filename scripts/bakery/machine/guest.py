@@ -21,6 +21,7 @@ from bakery.machine import qemu
 from bakery.machine.timeout import ssh_timeout, to_seconds
 
 ADDRESS = "127.0.0.1"
+OVERLAY = "overlay.qcow2"
 NO_SHARING = "none"  # of an SSH connection, in the words of ssh_config(5)
 NO_PORTS: Mapping[int, int] = MappingProxyType({})
 POLL_SECONDS = 0.5  # each probe is one connection; a boot takes 10 to 60 s
@@ -111,8 +112,14 @@ def write_start(disk: Path, *, user: str, key: Path, folder: Path, accelerator: 
     guest = Guest(ADDRESS, qemu.free_port(), user, key, folder / "ssh_config", folder / "serial.log")
     write_ssh_config(guest, NO_SHARING)
     command = _qemu_command(disk, guest, folder, accelerator, {guest.ssh_port: 22})
-    words = shlex.join(map(str, [*command, "-pidfile", folder / "guest.pid"]))
-    files.write_atomic(folder / "start.sh", f"#!/bin/sh\nexec {words}\n".encode())
+    lines = (
+        "#!/bin/sh",
+        # What an earlier start wrote is gone then. qemu-img refuses it while a guest runs.
+        f"{shlex.join(map(str, _overlay_command(disk, folder)))} || exit 1",
+        f"echo {shlex.quote(f'the guest boots; its console is in {guest.serial}; Ctrl-C ends it')}",
+        f"exec {shlex.join(map(str, [*command, '-pidfile', folder / 'guest.pid']))}",
+    )
+    files.write_atomic(folder / "start.sh", "".join(f"{line}\n" for line in lines).encode())
     return guest
 
 
@@ -123,6 +130,12 @@ def last_lines(serial: Path) -> str:
     return "\n".join([line for line in lines if line][-SERIAL_LINES:])
 
 
+def _overlay_command(disk: Path, folder: Path) -> list[str | Path]:
+    """Makes an empty overlay on a disk, in place of one that is there."""
+    form = "raw" if disk.suffix == ".raw" else "qcow2"
+    return ["qemu-img", "create", "-q", "-f", "qcow2", "-F", form, "-b", disk.resolve(), folder / OVERLAY]
+
+
 def _qemu_command(
     disk: Path, guest: Guest, scratch: Path, accelerator: str, ports: Mapping[int, int]
 ) -> list[str | Path]:
@@ -130,9 +143,7 @@ def _qemu_command(
     seed = _seed_disk(guest.user, guest.key, scratch)
     variables = scratch / "variables.fd"
     shutil.copyfile(template, variables)
-    overlay = scratch / "overlay.qcow2"
-    form = "raw" if disk.suffix == ".raw" else "qcow2"
-    process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", form, "-b", disk.resolve(), overlay])
+    process.run(_overlay_command(disk, scratch))
     forwards = "".join(f",hostfwd=tcp:{ADDRESS}:{outside}-:{inside}" for outside, inside in ports.items())
     # fmt: off
     return [
@@ -147,7 +158,7 @@ def _qemu_command(
         "-drive", f"if=pflash,format=raw,readonly=on,file={qemu.escape_comma(code)}",
         "-drive", f"if=pflash,format=raw,file={qemu.escape_comma(variables)}",
         # "unsafe" skips flushes: this disk is discarded.
-        "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={qemu.escape_comma(overlay)}",
+        "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={qemu.escape_comma(scratch / OVERLAY)}",
         "-drive", f"if=virtio,format=raw,readonly=on,file={qemu.escape_comma(seed)}",
         # "restrict" keeps a guest away from the host's network, where a metadata service may hand out credentials.
         "-netdev", f"user,id=net,restrict=on{forwards}",

@@ -88,7 +88,11 @@ def test_the_disk_is_kept_with_a_way_to_log_in(
     assert "User look\n" in settings
     assert (folder / "key").exists()
 
-    subprocess.run(["sh", folder / "start.sh"], check=True)
+    made = len(programs.calls("qemu-img"))
+    answer = subprocess.run(["sh", folder / "start.sh"], check=True, capture_output=True, text=True)
+    assert answer.stdout == f"the guest boots; its console is in {folder}/serial.log; Ctrl-C ends it\n"
+    [fresh] = programs.calls("qemu-img")[made:]
+    assert fresh.endswith(f"-F {form} -b {folder / name} {folder}/overlay.qcow2"), "each start shows the same state"
     words = shlex.split(programs.calls(qemu.SYSTEM)[0])
     port = settings.split("Port ")[1].split()[0]
     assert f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22" in words

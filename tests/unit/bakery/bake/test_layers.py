@@ -385,6 +385,7 @@ def test_machines_share_layers_by_a_folder(
 ) -> None:
     """The folder may be on another file system."""
     monkeypatch.setenv("BAKERY_LAYERS", str(tmp_path / "shared"))
+    (tmp_path / "shared").mkdir()
 
     link = os.link
 
@@ -400,10 +401,28 @@ def test_machines_share_layers_by_a_folder(
     assert run(BAKE)["software_start"] == {"roles": 1, "upgraded": False}
 
 
-def test_a_folder_that_cannot_be_used_costs_the_layers_alone(
+def test_a_folder_that_is_not_mounted_costs_the_layers_alone(
     world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("BAKERY_LAYERS", str(tmp_path / "file"))
+    folder = tmp_path / "shared"
+    monkeypatch.setenv("BAKERY_LAYERS", str(folder))
+    software = run(BAKE)
+    assert (software["software_start"], software["software_layers"]["cuts"]) == ({}, {})
+    assert f"the bake uses and keeps no layers: BAKERY_LAYERS names no folder: {folder}" in texts(world)
+    assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_written_costs_the_layers_alone(
+    world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BakeryError("cannot be written")
+
+    monkeypatch.setattr(LayerStore, "exclusive", refuse)
+    monkeypatch.setattr(LayerStore, "keep", refuse)
     assert run(f"layer(1, 'early'); {BAKE}")["software_start"] == {}
-    assert any(text.startswith(f"a layer cannot be kept: {tmp_path / 'file'}: ") for text in texts(world))
+    folder = world.project.layers
+    assert {
+        f"a layer may be made twice: {folder}: cannot be written",
+        f"a layer cannot be kept: {folder}: cannot be written",
+    } <= {*texts(world)}

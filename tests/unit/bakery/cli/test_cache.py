@@ -52,7 +52,7 @@ def test_ls_of_an_empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert call("ls").stdout == "0 layers, 0 MiB of 20.0 GiB\n"
 
 
-@pytest.mark.parametrize(("size", "left"), [("3MiB", 1), ("3145727", 0), ("6 MiB", 2), ("1GB", 2)])
+@pytest.mark.parametrize(("size", "left"), [("3MiB", 1), ("3145727B", 0), ("6 MiB", 2), ("1GB", 2), ("1G", 2)])
 def test_gc_keeps_what_fits(store: LayerStore, size: str, left: int) -> None:
     answer = call("gc", "--size", size)
     assert answer.stdout.startswith(f"{2 - left} layer")
@@ -64,11 +64,19 @@ def test_gc_removes_all(store: LayerStore) -> None:
     assert store.list_layers() == []
 
 
-@pytest.mark.parametrize("size", ["much", "-1", "1e3", "20gib", "", "KB", "9" * 400, "inf"])
+@pytest.mark.parametrize("size", ["much", "5", "-1", "1e3", "20gib", "", "KB", "9" * 400, "inf"])
 def test_gc_refuses_what_is_no_size(store: LayerStore, size: str) -> None:
     answer = call("gc", "--size", size)
     assert isinstance(answer.exception, UsageError)
     assert len(store.list_layers()) == 2
+
+
+@pytest.mark.parametrize("command", ["ls", "gc", "verify"])
+def test_a_folder_that_is_not_mounted(store: LayerStore, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("BAKERY_LAYERS", "shared")
+    answer = call(command)
+    assert isinstance(answer.exception, UsageError)
+    assert str(answer.exception).startswith(f"BAKERY_LAYERS names no folder: {Path.cwd()}/shared")
 
 
 def test_verify_reads_all(store: LayerStore) -> None:

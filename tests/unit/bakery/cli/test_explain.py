@@ -58,7 +58,7 @@ def test_an_order_is_a_difference(bakery: CliRunner) -> None:
 
 def test_an_image_without_a_changed_input(bakery: CliRunner) -> None:
     assert bakery("explain", "base").out == (
-        "base: no version to compare with\n\na run bakes base 1.0.0: never baked\n"
+        "base: no complete version to compare with\n\na run bakes base 1.0.0: never baked\n"
     )
     assert bakery("explain", "web").out == (
         "web: its inputs are known after the bake of its parent\n\n"
@@ -106,5 +106,5 @@ def test_the_steps_that_stay_as_they_were_are_named(bakery: CliRunner) -> None:
     bakery.line()
     bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
     last = bakery("explain", "web").out.splitlines()[-1]
-    assert last == "nothing changed up to the packages: the bake starts from a layer there, if it holds"
+    assert last == "nothing changed up to the packages: the bake starts from the layer there, if it is kept and holds"
     assert read_json(bakery, "web").same_until == "packages"

@@ -51,6 +51,7 @@ def test_version(bakery: CliRunner) -> None:
         (["plan", "--jsn"], "No such option: --jsn", " plan"),
         (["promote", "web"], "Missing argument 'VERSION'.", " promote"),
         (["publish", "--channel"], "Option '--channel' requires an argument.", " publish"),
+        (["cache", "gc", "--size"], "Option '--size' requires an argument.", " cache gc"),
         (
             ["vault", "check", "--duty", "x"],
             "Invalid value for '--duty': 'x' is not one of 'validate', ",
