@@ -38,11 +38,12 @@ class Description(Strict):
     """The document that ansible/playbooks/layers/copy.yml writes.
 
     `archives` has a line `URL SHA256` for each list that apt or dnf had since the bake began, or `URL none` for one
-    that nobody can ask for.
+    that nobody can ask for. `seconds` are those of the play up to then.
     """
 
     archives: tuple[str, ...]
     upgraded: bool
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Layers:
 
     @property
     def _beginning_path(self) -> Path:
-        """The document of the bake's beginning, which is as old as the bake."""
+        """The document of the bake's beginning."""
         return self.job.drafts / "began"
 
     def _describe_beginning(self, layer: Layer | None) -> Beginning:
@@ -120,12 +121,10 @@ class Layers:
         """
         beginning = documents.find_valid(Beginning, self._beginning_path)
         if beginning and not (of_killed_run and (self.secrets or beginning.secrets)):
-            began = self._beginning_path.stat().st_mtime
             for cut in self.cuts:
                 draft = self.job.drafts / f"{cut.key}.qcow2"
                 if draft.exists():
-                    worked = max(0.0, draft.stat().st_mtime - began)
-                    self._keep(cut, draft, replace(beginning, seconds=beginning.seconds + worked))
+                    self._keep(cut, draft, beginning)
         shutil.rmtree(self.job.drafts, ignore_errors=True)
 
     def _start_job(self, start: "_StartPoint") -> Job:
@@ -220,7 +219,7 @@ class Layers:
             last=cut.last,
             upgraded=description.upgraded,
             archives=tuple(sorted(archives)),
-            seconds=round(beginning.seconds, 1),
+            seconds=round(beginning.seconds + description.seconds, 1),
             size=files.find_used_space(draft),
             sha256=files.sha256(draft),
             created=beginning.created,

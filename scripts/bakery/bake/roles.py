@@ -21,7 +21,7 @@ RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
 # name would change what the playbooks do.
 OF_PLAYBOOKS = re.compile(
     r"bakery_\w+|software_(?:updates|lock|packages|roles?|role_index|start|layers)"
-    r"|layer_(?:since|answer|archives|key|roles|upgraded)|image_test(?:s|_report|_command)"
+    r"|layer_(?:beginning|since|seconds|answer|archives|key|roles|upgraded)|image_test(?:s|_report|_command)"
     r"|seal_(?:keep_passwords|at_target|script)|archives_report|root_archive|base_upgrade|grub|unneeded|old_kernels"
     r"|windows_restart|update_categories|in_chroot|keep_layer"
 )

@@ -18,7 +18,7 @@ from bakery.host.waiting import wait_until
 from doubles.packer import PackerProject, define, make_world
 
 KEY = "a" * 32
-DESCRIPTION = '{"archives": [], "upgraded": false}'
+DESCRIPTION = '{"archives": [], "upgraded": false, "seconds": 9.5}'
 
 
 @pytest.fixture

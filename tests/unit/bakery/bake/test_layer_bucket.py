@@ -79,7 +79,7 @@ def bake(
 
 def leave_draft(draft: Path, content: str) -> None:
     draft.write_text(content)
-    description = {"archives": [f"{ARCHIVE} {'a' * 64}"], "upgraded": False}
+    description = {"archives": [f"{ARCHIVE} {'a' * 64}"], "upgraded": False, "seconds": 9.5}
     draft.with_suffix(".json").write_text(json.dumps(description))
 
 
