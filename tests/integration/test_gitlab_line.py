@@ -190,9 +190,11 @@ def test_a_schedule_refreshes_retires_sweeps_audits_and_a_rebuild_makes_the_next
 
 
 def test_what_failed_to_publish_is_not_applied(line: PipelineProject) -> None:
-    """One region more for a disk that no job of this pipeline baked, and no shared workspace."""
+    """One region more, to which AWS does not copy."""
     line.repository.write("packer/images/tiny.yaml", TINY.replace("[us-east-1]", "[us-east-1, us-west-2]"))
+    line.aws.fault("ec2", "CopyImage", error="UnauthorizedOperation", status=403, times=100)
     run = line.run()
+    line.aws.control("DELETE", "faults")
     assert run.jobs == {**dict.fromkeys([*CHECKS, "bake", *BEFORE], "PASS"), "publish tiny": "FAIL"}, run.out
     assert "not yet in us-west-2" in run.out
 

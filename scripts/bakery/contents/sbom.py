@@ -48,7 +48,7 @@ def require_readable(workspace: Path) -> None:
 def list_components(
     tree: Path, of: Versioned, packages: Iterable[Package], syft: Path, scratch: Path
 ) -> dict[SbomFormat, Document]:
-    """What syft finds in a copied root file system, by format; BakeryError if a document lacks any of `packages`."""
+    """Documents of syft about a copied root file system, by format; BakeryError if one lacks any of `packages`."""
     settings = scratch / "syft.yaml"  # in place of the user's own
     settings.write_text(json.dumps(SETTINGS))
     paths = {name: scratch / f"sbom.{suffix}" for name, suffix in SBOM_SUFFIXES.items()}
