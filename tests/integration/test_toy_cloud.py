@@ -28,6 +28,8 @@ if sys.argv[1] == "version":
 if sys.argv[1] == "build":
     file = next(word.removeprefix("-var-file=") for word in sys.argv if word.startswith("-var-file="))
     variables = json.loads(pathlib.Path(file).read_text())
+    ansible = json.loads(pathlib.Path(variables["ansible_vars"]).read_text())
+    pathlib.Path(ansible["archives_report"]["__ansible_unsafe"]).touch()  # by the seal
     build = {"packer_run_uuid": "1", "artifact_id": f"{variables['region']}:toy-of-{variables['block']}"}
     pathlib.Path(variables["manifest"]).write_text(json.dumps({"builds": [build], "last_run_uuid": "1"}))
     print("==> Builds finished. The artifacts of successful builds are:")
