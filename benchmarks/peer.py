@@ -4,6 +4,7 @@ mkosi gets the packages that the bakery's image has, by name. Here it makes no E
 kernel that mounts FAT: its image does not boot, and it has less to do. It neither reads nor signs what it made.
 """
 
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -119,9 +120,12 @@ class _Mkosi:
         options = [
             *("--distribution=debian", f"--release={SUITE}", "--format=gpt_ext4", "--root-size=4G", "--qcow2"),
             *("--incremental", "--nspawn-keep-unit", "--force", f"--output={self.disk}", "--extra-tree=extra"),
+            f"--workspace-dir={self._folder}",
             *(f"--package={name}" for name in self._packages),
         ]
-        return time_command(["mkosi", *options, "build"], self._folder)
+        # Scripts of packages see TMPDIR in mkosi's chroot, where this machine's folder is not.
+        environment = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
+        return time_command(["mkosi", *options, "build"], self._folder, environment)
 
 
 def list_packages(image: Path) -> set[str]:
