@@ -1,7 +1,8 @@
 """One image by `bakery bake` in chroot mode and by mkosi with its cache: from nothing, again, after a change of a file.
 
-mkosi gets the packages that the bakery's image has, by name. Here it makes no EFI system partition, since that needs a
-kernel that mounts FAT: its image does not boot, and it has less to do. It neither reads nor signs what it made.
+mkosi gets the packages that the bakery's image has, by name; it would add libpam-systemd by itself. Here it makes no
+EFI system partition, since that needs a kernel that mounts FAT: its image does not boot, and it has less to do. It
+neither reads nor signs what it made.
 """
 
 import os
@@ -32,7 +33,7 @@ mode: chroot
 base:
   qemu: {{debootstrap: {{suite: trixie}}}}
 software:
-  packages: [jq, nginx-light]
+  packages: [jq, libpam-systemd, nginx-light]
   roles:
     - name: note
       vars: {{note_text: "{text}"}}
