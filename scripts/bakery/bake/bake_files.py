@@ -101,15 +101,16 @@ def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:
 def role_dependencies(role: Path) -> list[str]:
     """Roles that a role's meta or tasks name, also in a path; a name computed by a template cannot be seen."""
     names = read_dependencies(role)
-    tasks = [path for folder in ("tasks", "handlers") for path in list_files(role / folder)]
-    text = _read_texts(tasks)
+    texts = {path: _read_texts([path]) for folder in ("tasks", "handlers") for path in list_files(role / folder)}
+    text = "\n".join(texts.values())
     # Tasks in a folder of another name are included by their path.
-    tasks += [path for folder in _list_others(role) if f"{folder.name}/" in text for path in list_files(folder)]
-    for path in tasks:
+    others = [folder for folder in _list_others(role) if f"{folder.name}/" in text]
+    texts |= {path: _read_texts([path]) for folder in others for path in list_files(folder)}
+    for path, task_text in texts.items():
         # Reading YAML takes milliseconds.
-        if path.suffix in TASK_SUFFIXES and any(word in _read_texts([path]) for word in INCLUDED_ROLES):
+        if path.suffix in TASK_SUFFIXES and any(word in task_text for word in INCLUDED_ROLES):
             names += _included_roles(path, yamlfile.compose_nodes(path))
-    neighbours = NEIGHBOURS.findall(_read_texts(tasks))
+    neighbours = NEIGHBOURS.findall("\n".join(texts.values()))
     return names + [name for name in neighbours if (role.parent / name / "tasks").is_dir() and name != role.name]
 
 

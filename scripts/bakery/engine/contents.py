@@ -45,7 +45,7 @@ class RawReader:
         try:
             self.found = read_raw(raw, self._of, report, toolbox.find(self._session.project, "syft"))
         except BakeryError:
-            self.found = None
+            return
 
 
 def read_contents(session: Session, part: Part, found: SystemContents | None = None) -> Contents | None:
