@@ -94,7 +94,8 @@ def guest(
         port = qemu.free_port()
         guest = Guest(ADDRESS, port, user, key, scratch / "ssh_config", serial)
         write_ssh_config(guest, str(sockets / "ssh"))
-        command = _qemu_command(overlay_of, guest, scratch, accelerator, {port: 22, **forward})
+        process.run(_overlay_command(overlay_of, scratch))
+        command = _qemu_command(guest, scratch, accelerator, {port: 22, **forward})
         qemu_process = process.spawn(command, log=folder / "qemu.log")
         try:
             await_ssh(guest, qemu_process, patience, folder / "qemu.log")
@@ -111,7 +112,7 @@ def write_start(disk: Path, *, user: str, key: Path, folder: Path, accelerator: 
     """
     guest = Guest(ADDRESS, qemu.free_port(), user, key, folder / "ssh_config", folder / "serial.log")
     write_ssh_config(guest, NO_SHARING)
-    command = _qemu_command(disk, guest, folder, accelerator, {guest.ssh_port: 22})
+    command = _qemu_command(guest, folder, accelerator, {guest.ssh_port: 22})
     lines = (
         "#!/bin/sh",
         # What an earlier start wrote is gone then. qemu-img refuses it while a guest runs.
@@ -136,14 +137,11 @@ def _overlay_command(disk: Path, folder: Path) -> list[str | Path]:
     return ["qemu-img", "create", "-q", "-f", "qcow2", "-F", form, "-b", disk.resolve(), folder / OVERLAY]
 
 
-def _qemu_command(
-    disk: Path, guest: Guest, scratch: Path, accelerator: str, ports: Mapping[int, int]
-) -> list[str | Path]:
+def _qemu_command(guest: Guest, scratch: Path, accelerator: str, ports: Mapping[int, int]) -> list[str | Path]:
     code, template = qemu.firmware()
     seed = _seed_disk(guest.user, guest.key, scratch)
     variables = scratch / "variables.fd"
     shutil.copyfile(template, variables)
-    process.run(_overlay_command(disk, scratch))
     forwards = "".join(f",hostfwd=tcp:{ADDRESS}:{outside}-:{inside}" for outside, inside in ports.items())
     # fmt: off
     return [
