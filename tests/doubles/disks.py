@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+from bakery.host import files
 from bakery.machine import disk_image
 from bakery.machine.block_list import BlockList
 from bakery.machine.held_disk import describe_image, digest_disk, open_raw
@@ -27,4 +28,4 @@ def describe_disk(disk: Path) -> tuple[Disk, BlockList]:
     """The description of a qcow2 image and the list of its blocks, as a bake makes them."""
     with disk_image.as_raw(disk) as raw:
         content = digest_disk(open_raw(raw))
-    return describe_image(disk, content), content.blocks
+    return describe_image(disk, files.sha256(disk), content), content.blocks

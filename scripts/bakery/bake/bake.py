@@ -216,14 +216,12 @@ def _make_disk(job: Job, context: BakeContext, secrets: Mapping[str, str]) -> tu
             examining = submit(partial(context.examine, raw, report))
             _refuse_logins(job, _list_logins(job, context.vault), raw)
             disk_image.to_qcow2(raw, staging / "disk.qcow2", compress=False)  # images are built on it
+            sha256 = files.sha256(staging / "disk.qcow2")
             content = digesting.result()
             examining.result()
         shutil.rmtree(job.output, ignore_errors=True)
-    with timed(seconds, "digest"):
-        job.progress("computing the digest")
-        disk = describe_image(staging / "disk.qcow2", content)
         files.write_atomic(staging / block_list.FILE, content.blocks.dump())
-    return staging, disk, seconds
+    return staging, describe_image(staging / "disk.qcow2", sha256, content), seconds
 
 
 @contextmanager

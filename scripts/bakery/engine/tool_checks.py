@@ -13,6 +13,7 @@ from bakery.contents import require_readable
 from bakery.engine import notifications, toolbox
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
+from bakery.host.parallel import run_parallel
 from bakery.host.process import ProcessError
 from bakery.host.vault import Vault
 from bakery.infra.env import variables
@@ -22,6 +23,7 @@ from bakery.machine.timeout import ssh_timeout
 from bakery.model.project import Project, name_shared_layers
 
 Stage = Literal["bake", "refresh", "verify", "publish", "infra"]
+PROBES_AT_ONCE = 4  # they mostly wait for a program to start
 SECONDS = 120.0  # for a program to answer; a first start from a cold disk can take half a minute
 
 
@@ -54,11 +56,10 @@ def find_faults(project: Project, names: Iterable[str]) -> Iterator[tuple[str, B
     """The tools among these that do not work, each with its error."""
     pins = toolbox.pinned(project)
     probes = {name: probe for group in PROBES.values() for name, probe in group.items()}
-    for name in names:
-        try:
-            _run_probe(name, probes[name], pins.get(name, ""), project)
-        except BakeryError as error:
-            yield name, error
+    outcomes = run_parallel(
+        list(names), lambda name: _run_probe(name, probes[name], pins.get(name, ""), project), PROBES_AT_ONCE
+    )
+    yield from ((outcome.name, outcome.error) for outcome in outcomes if outcome.error)
 
 
 def _check_tool(name: str, probe: Probe, pin: str, project: Project) -> ToolCheck:

@@ -1,16 +1,12 @@
 """Results that are slow to compute, kept in a JSON file. If it is missing or damaged, they are computed again."""
 
 import json
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from bakery.host import files
 from bakery.host.errors import BakeryError
-
-# Nanoseconds: the coarsest times of a file system, FAT's. Within them a second change may leave a file's times alone.
-GRAIN = 2_000_000_000
 
 
 class Cache:
@@ -31,15 +27,12 @@ class Cache:
     def get_of_file(self, path: Path, label: str, compute: Callable[[], str]) -> str:
         """The saved result of a file's content, or a new one; `label` tells apart what was computed.
 
-        The fields that git's index compares say whether the content is another one. As in that index, a file that has
-        just been changed is never trusted to be as it was: the next change may have the same time.
+        As in git's index, a file that has just been changed is never trusted to be as it was.
         """
-        before = time.time_ns()
-        stat = path.stat()
-        if stat.st_ctime_ns > before - GRAIN:
+        stamp = files.read_stamp(path)
+        if not stamp:
             return compute()
-        key = f"{label} {stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-        return self.get(key, compute)
+        return self.get(" ".join(map(str, (label, *stamp))), compute)
 
     def save(self) -> None:
         """Save the results that this run used. If that fails, the next run computes them again."""

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -19,6 +20,8 @@ from filelock import FileLock, Timeout
 from bakery.host.errors import BusyError, DiskError, UsageError
 
 PRIVATE = 0o700
+# Nanoseconds: the coarsest times of a file system, FAT's. Within them a second change may leave a file's times alone.
+GRAIN = 2_000_000_000
 CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
 MAKE_ROOM = "free some space, or point --workspace or --catalog at a larger disk"
 # What a disk or its rights refuse. Errors of a network are of the operating system as well, but mean something else.
@@ -93,6 +96,18 @@ def read_foreign(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is not a file", str(path))
         return stream.read()
+
+
+def read_stamp(path: Path) -> tuple[int, ...]:
+    """The fields that git's index compares to say whether a file has other bytes; empty if it has just been changed.
+
+    The next change may have the same time then.
+    """
+    before = time.time_ns()
+    fields = path.stat()
+    if fields.st_ctime_ns > before - GRAIN:
+        return ()
+    return (fields.st_dev, fields.st_ino, fields.st_size, fields.st_mtime_ns, fields.st_ctime_ns)
 
 
 def sha256(path: Path) -> str:

@@ -4,11 +4,13 @@ import hashlib
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bakery.host import process
 from bakery.host.errors import BakeryError, OutageError
+from bakery.host.parallel import threads
 from bakery.layers.debian import UNDATED, AptSource, list_sources
 from bakery.model.bases import Debootstrap
 
@@ -25,7 +27,10 @@ def read_state(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UN
     A source with a dated one in `archives` is not asked, since that never changes: its line stands for it. The lists
     are compared here, and verified by apt when it installs from them. OutageError if an archive is out of reach.
     """
-    return tuple(_describe_state(source, source.use_dated(archives)) for source in list_sources(spec, recipe))
+    sources = list_sources(spec, recipe)
+    with threads(len(sources)) as submit:
+        states = [submit(partial(_describe_state, source, source.use_dated(archives))) for source in sources]
+        return tuple(state.result() for state in states)
 
 
 def _describe_state(source: AptSource, used: AptSource) -> str:

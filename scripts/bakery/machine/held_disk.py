@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bakery.host import files
 from bakery.host.parallel import call_in_order
 from bakery.machine.block_list import BLOCK, BlockList
 from bakery.machine.disk_image import RawDigest
@@ -43,9 +42,8 @@ def open_raw(raw: Path) -> HeldDisk:
     return HeldDisk(disk.size, disk.written_blocks())
 
 
-def describe_image(path: Path, content: DiskDigest) -> Disk:
-    """The description of a qcow2 image with this content."""
-    sha256 = files.sha256(path)
+def describe_image(path: Path, sha256: str, content: DiskDigest) -> Disk:
+    """The description of a qcow2 image with this content; `sha256` is that of its file."""
     return Disk(str(path), "qcow2", content.size, sha256, raw_sha256=content.sha256, blocks=content.blocks.sha256)
 
 

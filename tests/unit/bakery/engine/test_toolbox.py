@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bakery.engine import toolbox
-from bakery.host import cache
+from bakery.host import files
 from bakery.host.errors import BakeryError
 from doubles.programs import Programs
 from unit.bakery.cli.cli_runner import CliRunner
@@ -15,7 +15,7 @@ from unit.bakery.cli.cli_runner import CliRunner
 @pytest.fixture
 def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     """The programs of the system, each in version 7.2.0, and not just changed."""
-    bakery.monkeypatch.setattr(cache, "GRAIN", 0)
+    bakery.monkeypatch.setattr(files, "GRAIN", 0)
     found = Programs(tmp_path / "bin", bakery.monkeypatch)
     for name in toolbox.SYSTEM_TOOLS:
         found.shell(name, f"echo '{name} version 7.2.0 (Debian 1:7.2)'")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.host import cache as caches
+from bakery.host import files
 from bakery.host.cache import Cache
 
 
@@ -68,7 +68,7 @@ def read(cache: Path, file: Path, label: str = "text") -> tuple[str, bool]:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that was not just changed."""
-    monkeypatch.setattr(caches, "GRAIN", 0)
+    monkeypatch.setattr(files, "GRAIN", 0)
     path = tmp_path / "file"
     path.write_text("one")
     return path
@@ -92,9 +92,9 @@ def test_a_file_that_has_just_been_changed_is_read_again(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its next change may come within the grain of the file system's times, and leave all fields as they are."""
-    monkeypatch.setattr(caches, "GRAIN", 3600 * 10**9)
+    monkeypatch.setattr(files, "GRAIN", 3600 * 10**9)
     assert read(tmp_path / "cache", file) == ("one", True)
     assert read(tmp_path / "cache", file) == ("one", True)
     assert not (tmp_path / "cache").exists()
-    monkeypatch.setattr(caches, "GRAIN", 0)
+    monkeypatch.setattr(files, "GRAIN", 0)
     assert read(tmp_path / "cache", file) == ("one", True), "what was not trusted was not kept"

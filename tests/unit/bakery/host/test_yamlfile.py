@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.bake import bake_files
-from bakery.host import cache, yamlfile
+from bakery.host import files, yamlfile
 from bakery.host.errors import UsageError, render_rest
 
 Line = Callable[[str], str]
@@ -133,7 +133,7 @@ def test_a_key_that_is_no_text_is_refused(tmp_path: Path, key: str, message: str
 
 def test_a_cache_of_another_reader_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that did not change may be refused by now."""
-    monkeypatch.setattr(cache, "GRAIN", 0)
+    monkeypatch.setattr(files, "GRAIN", 0)
     path, saved = tmp_path / "web.yaml", tmp_path / "cache.json"
     path.write_text("version: 1.10\n")
     stat = path.stat()

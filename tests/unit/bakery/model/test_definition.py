@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bakery.clouds import definitions
-from bakery.host import cache, yamlfile
+from bakery.host import files, yamlfile
 from bakery.host.errors import ExitCode, UsageError, render_error
 from bakery.model.definition import SecretRef
 from bakery.model.validation import validate
@@ -667,7 +667,7 @@ class TestCache:
     @pytest.fixture(autouse=True)
     def settle_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """No file counts as one that has just been changed."""
-        monkeypatch.setattr(cache, "GRAIN", 0)
+        monkeypatch.setattr(files, "GRAIN", 0)
 
     @pytest.fixture
     def parsed(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
