@@ -13,6 +13,7 @@ from release import ENVIRONMENT, describe_artifact, make_definition
 
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.target import EarlierDisk
+from bakery.host import files
 from bakery.host.events import silent
 from bakery.machine import disk_image, free_space
 from bakery.machine.block_list import BLOCK
@@ -57,7 +58,7 @@ def measure(folder: Path) -> dict[str, Uploaded]:
             disk = folder / f"{number}.qcow2"
             disk_image.to_qcow2(raw, disk, compress=False)
             content = digest_disk(open_raw(raw))
-            described, blocks = describe_image(disk, content), content.blocks
+            described, blocks = describe_image(disk, files.sha256(disk), content), content.blocks
             artifact = describe_artifact(f"1.0.{number}", described)
             calls = cloud.calls["PutSnapshotBlock"]
             publication = AwsTarget(definition).publish(artifact, disk, silent, earlier)

@@ -19,6 +19,7 @@ from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.engine import channels
 from bakery.engine.pointers import Channel
+from bakery.host import files
 from bakery.host.events import silent
 from bakery.machine import disk_image
 from bakery.machine.held_disk import describe_image, digest_disk, open_raw
@@ -132,7 +133,7 @@ def _make_artifact(folder: Path) -> Artifact:
     raw, disk = folder / "disk.raw", folder / "disk.qcow2"
     raw.write_bytes(b"\1" * (1 << 20))
     disk_image.to_qcow2(raw, disk, compress=False)
-    return describe_artifact("1.0.0", describe_image(disk, digest_disk(open_raw(raw))))
+    return describe_artifact("1.0.0", describe_image(disk, files.sha256(disk), digest_disk(open_raw(raw))))
 
 
 def describe_artifact(version: str, disk: Disk) -> Artifact:

@@ -1,7 +1,8 @@
 #!/bin/sh
 # keep-layer.sh FOLDER KEY: copies the disk as it is now. The variables are those of chroot.sh.
 #
-# The draft gets its name when it is complete, and the bakery moves it to the cache after the bake.
+# The draft gets its name when it is complete, and the bakery moves it to the cache after the bake. After a power cut it
+# may lack bytes: a bake that would start from it compares its digest.
 set -eu
 draft="$1/$2" root="${root:?}"
 # shellcheck disable=SC1091 # it is checked by itself
@@ -20,5 +21,4 @@ free="$(df --block-size=1 --output=avail "$OUTPUT" | tail -n 1)"
 fsfreeze --freeze "$root"
 trap 'fsfreeze --unfreeze "$root"' EXIT
 qemu-img convert -f raw -O qcow2 "$OUTPUT/disk.raw" "$draft.part"
-sync "$draft.part"
 mv "$draft.part" "$draft.qcow2"

@@ -16,7 +16,7 @@ from bakery.model.tags import identity
 from bakery.model.version import ImageVersion
 
 # The work after which a layer is kept, so the most that a bake does again. To keep one takes a second or two.
-LAYER_SECONDS: Mapping[Mode, int] = {"chroot": 5, "vm": 10}
+LAYER_SECONDS: Mapping[Mode, int] = {"chroot": 3, "vm": 10}
 LONGEST_VARIABLE = (128 << 10) - 1  # bytes of NAME=VALUE: Linux, execve(2), MAX_ARG_STRLEN with the final NUL
 
 
