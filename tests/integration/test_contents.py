@@ -15,7 +15,7 @@ import pytest
 from bakery.contents import DATABASE, FILE_LIST, UnreadableError, boot, read_archive, read_disk, sbom_path
 from bakery.contents.comparison import FileChange, PackageChange, compare_files, compare_packages
 from bakery.contents.sbom import list_packages
-from bakery.contents.tree import copy_root, read_entries
+from bakery.contents.tree import copy_root
 from bakery.host import files
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
@@ -237,7 +237,7 @@ def copy_disk(tree: Path, folder: Path, old: bytes = b"", new: bytes = b"") -> P
         raw.write_bytes(content.replace(old, new) if old else content)
         root = root_of(raw)
         assert root
-        copy_root(root, read_entries(raw, root.partition), folder / "copy")
+        copy_root(root, folder / "copy")
     return folder / "copy"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from bakery.contents import boot
 from bakery.contents.digest import read_content
 from bakery.contents.system import System, SystemContents, read_system, write_contents
-from bakery.contents.tree import read_entries
+from bakery.contents.tree import copy_root
 from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
 from bakery.machine import disk_image
@@ -35,11 +35,11 @@ def read_raw(raw: Path, of: Versioned, report: Path, syft: Path) -> SystemConten
     """
     with files.scratch(raw.parent, "contents") as scratch:
         root = _open_root(raw)
-        entries, folders = read_entries(root.raw, root.partition), boot.copy_partitions(raw, scratch)
+        tree = scratch / "system"
+        entries, folders = copy_root(root, tree), boot.copy_partitions(raw, scratch)
         content = read_content(raw, root, entries, folders)
-        return read_system(
-            System(root, entries, boot.list_boot_files(raw, folders), content), of, report, scratch, syft
-        )
+        system = System(root, entries, tree, boot.list_boot_files(raw, folders), content)
+        return read_system(system, of, report, scratch, syft)
 
 
 def write_disk_contents(found: SystemContents, artifact: Artifact, disk: Path) -> Contents:

@@ -5,7 +5,7 @@ from pathlib import Path
 from bakery.contents import boot
 from bakery.contents.digest import Content
 from bakery.contents.system import System, read_system, write_contents
-from bakery.contents.tree import read_entries
+from bakery.contents.tree import copy_root
 from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
 from bakery.machine.root import unpack_root
@@ -20,8 +20,9 @@ def read_archive(build: RemoteBuild, archive: Path, syft: Path) -> Contents:
     with files.scratch(archive.parent, "contents") as scratch:
         root = unpack_root(archive, scratch)
         try:
-            entries = read_entries(root.raw, root.partition)
-            system = System(root, entries, boot.read_folder(root, scratch), Content())
+            tree = scratch / "system"
+            entries = copy_root(root, tree)
+            system = System(root, entries, tree, boot.read_folder(root, scratch), Content())
             found = read_system(system, build, archive.with_name(ARCHIVES_REPORT), scratch, syft)
             return write_contents(found, build, archive.parent)
         except UnreadableError as error:

@@ -10,7 +10,7 @@ from bakery.contents.apt import Listing, list_at_rest, parse_listing
 from bakery.contents.archive import pack_folder
 from bakery.contents.digest import Content
 from bakery.contents.sbom import Document, bind_sboms, list_components
-from bakery.contents.tree import Entry, copy_root, list_files, pack_files
+from bakery.contents.tree import Entry, list_files, pack_files
 from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
 from bakery.machine.filesystem import FileSystem
@@ -27,10 +27,14 @@ RELEASES = ("/usr/lib/os-release", "/etc/os-release")  # os-release(5): the seco
 
 @dataclass(frozen=True)
 class System:
-    """A root file system and its entries, the files that firmware boots it with, and the content of its disk."""
+    """A root file system, its entries and the folder that they were copied to by `copy_root`.
+
+    Also the files that firmware boots it with, and the content of its disk.
+    """
 
     root: FileSystem
     entries: tuple[Entry, ...]
+    tree: Path
     boot: tuple[BootFile, ...]
     content: Content
 
@@ -76,10 +80,8 @@ def read_system(system: System, of: Versioned, report: Path, scratch: Path, syft
     packages = tuple(sorted(family.read_packages(tree)))
     listing = _read_listing(report, tree, packages)
     packages = tuple(replace(package, archive=listing.archive_of(package)) for package in packages)
-    system_tree = scratch / "system"
-    copy_root(root, system.entries, system_tree)
-    sboms = list_components(system_tree, of, packages, syft, scratch)
-    files_there = list_files(system.entries, family.read_owners(system_tree))
+    sboms = list_components(system.tree, of, packages, syft, scratch)
+    files_there = list_files(system.entries, family.read_owners(system.tree))
     return SystemContents(
         os=_os_name(root),
         packages=packages,

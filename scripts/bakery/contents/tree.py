@@ -1,6 +1,7 @@
 """The entries of a file system, a copy of the files that say what is on a system, and the list of them."""
 
 import gzip
+import hashlib
 import os
 import stat
 import struct
@@ -63,36 +64,47 @@ def read_entries(raw: Path, partition: Partition) -> tuple[Entry, ...]:
         return tuple(Entry(path, node, read(node)) for path, node in reader.walk())
 
 
-def copy_root(root: FileSystem, entries: Iterable[Entry], tree: Path) -> None:
-    """Copy the folders, files and links of a system, but OMITTED, to a new folder that only its owner can read.
+def copy_root(root: FileSystem, tree: Path) -> tuple[Entry, ...]:
+    """All entries of a system, of which the folders, files and links but OMITTED are copied while they are read.
 
-    UnreadableError if the file system is damaged.
+    `tree` is a new folder that only its owner can read. UnreadableError if the file system is damaged.
     """
     tree.mkdir(mode=0o700)
     with _open_reader(root.raw, root.partition) as reader:
-        for entry in entries:
-            path = os.fsdecode(entry.path)
-            if path and not _is_omitted(path):
-                _copy_entry(reader, entry, tree / path.lstrip("/"))
+        return tuple(_read_and_copy(reader, path, node, tree) for path, node in reader.walk())
+
+
+def _read_and_copy(reader: ExtReader, path: bytes, node: Node, tree: Path) -> Entry:
+    name = os.fsdecode(path)
+    if not name or _is_omitted(name):
+        return Entry(path, node, _read_content(reader, node))
+    try:
+        return Entry(path, node, _copy_node(reader, node, tree / name.lstrip("/")))
+    except FileExistsError as error:  # it could be a link that leads out of the copy
+        raise BakeryError("the file system is damaged: a folder has a name twice") from error
 
 
 def _is_omitted(path: str) -> bool:
     return f"{path}/".startswith(OMITTED_BELOW)
 
 
-def _copy_entry(reader: ExtReader, entry: Entry, target: Path) -> None:
-    try:
-        if stat.S_ISDIR(entry.node.mode):
-            target.mkdir(mode=0o700)
-        elif stat.S_ISLNK(entry.node.mode):
-            target.symlink_to(os.fsdecode(entry.content))
-        elif stat.S_ISREG(entry.node.mode):
-            with target.open("xb") as file:
-                file.writelines(reader.read(entry.node))
-            if entry.node.mode & stat.S_IXUSR:  # syft reads the versions of programs
-                target.chmod(0o700)
-    except FileExistsError as error:  # it could be a link that leads out of the copy
-        raise BakeryError("the file system is damaged: a folder has a name twice") from error
+def _copy_node(reader: ExtReader, node: Node, target: Path) -> bytes:
+    """Copy a folder, link or file; what an entry has as its content."""
+    if stat.S_ISREG(node.mode):
+        content = hashlib.sha256()
+        with target.open("xb") as file:
+            for piece in reader.read(node):
+                content.update(piece)
+                file.write(piece)
+        if node.mode & stat.S_IXUSR:  # syft reads the versions of programs
+            target.chmod(0o700)
+        return content.hexdigest().encode()
+    content_there = _read_content(reader, node)
+    if stat.S_ISDIR(node.mode):
+        target.mkdir(mode=0o700)
+    elif stat.S_ISLNK(node.mode):
+        target.symlink_to(os.fsdecode(content_there))
+    return content_there
 
 
 @contextmanager

@@ -29,9 +29,9 @@ def find_parent_disk(session: Session, image: ImageDefinition, content: str) -> 
     others = {}
     for path in find_copies(session.project, record):
         session.report(Event("progress", "bake", image.name, f"compare the disk of {record.image} with its record"))
-        stamp, digest = files.read_stamp(path), files.sha256(path)
+        digest = files.sha256_by_stamp(path)
         if digest == record.sha256:
-            return BaseDisk(path, Base(record.image, record.version, record.sha256), digest, stamp=stamp)
+            return BaseDisk(path, Base(record.image, record.version, record.sha256), digest)
         others[path] = digest
     hint = f"bake a new version with 'bakery run --rebuild {record.image}'"
     if not others:

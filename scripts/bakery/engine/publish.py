@@ -81,7 +81,7 @@ def _publish_target(
 def _refuse_other_disk(artifact: Artifact, disk: Path) -> None:
     """Check that the disk is the one that passed its tests, before any target takes it."""
     try:
-        digest = files.sha256(disk)
+        digest = files.sha256_by_stamp(disk)
     except FileNotFoundError as error:
         raise NotFoundError(
             f"the disk of {full_name(artifact)} is missing",

@@ -27,6 +27,8 @@ MAKE_ROOM = "free some space, or point --workspace or --catalog at a larger disk
 # What a disk or its rights refuse. Errors of a network are of the operating system as well, but mean something else.
 REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 
+_digests: dict[tuple[int, ...], str] = {}  # by stamp, of files that this process has read
+
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace the file `path`; readers see either the old bytes or the new ones. BakeryError if that fails."""
@@ -114,6 +116,17 @@ def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_by_stamp(path: Path) -> str:
+    """`sha256` of a file; what it was when this process read it before, if the stamp of the file is still the same."""
+    stamp = read_stamp(path)
+    if stamp in _digests:
+        return _digests[stamp]
+    digest = sha256(path)
+    if stamp and stamp == read_stamp(path):
+        _digests[stamp] = digest
+    return digest
 
 
 @contextmanager

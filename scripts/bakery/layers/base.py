@@ -230,12 +230,12 @@ def _load_entry(entry: Path, report: Reporter) -> BaseDisk | None:
         return None
     name = document.base.name
     report(Event("progress", "base", name, "compare the disk with its digest"))
-    stamp, digest = files.read_stamp(disk), files.sha256(disk)
+    digest = files.sha256_by_stamp(disk)
     if digest != document.disk:
         text = f"its disk in the cache changed, and is made again: {digest} instead of {document.disk}"
         report(Event("note", "base", name, text))
         return None
-    return BaseDisk(disk, document.base, document.disk, stamp=stamp)
+    return BaseDisk(disk, document.base, document.disk)
 
 
 def _base_name(base: QemuBase) -> str:

@@ -22,15 +22,14 @@ NO_TABLE = "does not contain a recognized partition table"  # sfdisk
 class BaseDisk:
     """A read-only qcow2 from which disks are built: a change of it would corrupt all of them.
 
-    `sha256` is of the file, which whoever found it has compared; `stamp` is that of `files.read_stamp` before that.
-    `vendor_base` is set if it is the newest image of a vendor.
+    `sha256` is of the file, which whoever found it has compared. `vendor_base` is set if it is the newest image of a
+    vendor.
     """
 
     path: Path
     base: Base
     sha256: str
     vendor_base: VendorBase | None = None
-    stamp: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,13 +76,8 @@ def as_raw(image: Path) -> Iterator[Path]:
 
 
 def require_unchanged(disk: BaseDisk) -> None:
-    """BakeryError if the file of a base has other bytes than when it was found.
-
-    It is read only if its fields in the file system changed, which a write always does.
-    """
-    if disk.stamp and files.read_stamp(disk.path) == disk.stamp:
-        return
-    digest = files.sha256(disk.path)
+    """BakeryError if the file of a base has other bytes than when it was found."""
+    digest = files.sha256_by_stamp(disk.path)
     if digest != disk.sha256:
         raise BakeryError(
             "the base changed while an image was built on it",

@@ -102,7 +102,7 @@ def _check_disk(
 def _require_unchanged(artifact: Artifact, disk: Path) -> None:
     if not disk.is_file():
         raise BakeryError("the disk is missing", where=str(disk), hint=f"bake {artifact.image} again")
-    digest = files.sha256(disk)
+    digest = files.sha256_by_stamp(disk)
     if digest != artifact.disk.sha256:
         raise BakeryError(
             "the disk has changed since it was baked",

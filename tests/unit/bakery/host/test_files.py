@@ -189,6 +189,31 @@ def test_sha256(tmp_path: Path) -> None:
     assert files.sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
+def test_a_digest_is_computed_again_only_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after a change that leaves size and time of the file alone; one that was just changed is always read."""
+    path, reads = tmp_path / "disk", []
+    compute = files.sha256
+
+    def sha256(read: Path) -> str:
+        reads.append(read)
+        return compute(read)
+
+    monkeypatch.setattr(files, "sha256", sha256)
+    path.write_bytes(b"one")
+    assert [files.sha256_by_stamp(path) for _ in range(2)] == [compute(path)] * 2
+    assert len(reads) == 2, "it was just written"
+    monkeypatch.setattr(files, "GRAIN", 0)
+    assert [files.sha256_by_stamp(path) for _ in range(3)] == [compute(path)] * 3
+    assert len(reads) == 3
+    before = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert files.sha256_by_stamp(path) == compute(path)
+    path.with_name("other").write_bytes(b"one")
+    path.with_name("other").replace(path)
+    assert files.sha256_by_stamp(path) == compute(path)
+
+
 class TestScratch:
     def test_is_beside_the_final_place_and_private(self, tmp_path: Path) -> None:
         with files.scratch(tmp_path / "store", "web") as folder:
