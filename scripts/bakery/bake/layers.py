@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from bakery.bake.layer_keys import Cut, list_cuts
 from bakery.clouds import CLOUDS
 from bakery.clouds.job import Job, Start
 from bakery.host import files
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, DiskError
 from bakery.host.events import Event
-from bakery.host.parallel import Outcome, run_parallel
+from bakery.host.parallel import Outcome, is_interrupted, run_parallel
 from bakery.host.secret_search import searchable
 from bakery.layers.bucket import LayerBucket, describe_loss
 from bakery.layers.releases import fetch_digest
@@ -61,45 +61,57 @@ class Beginning(Strict):
 
 @dataclass(frozen=True)
 class Layers:
-    """The layers of one bake. `cuts` are those where it may keep one, in their order.
+    """The layers of one bake. `cuts` are those where it may start, and keep one, in their order.
 
     `secrets` are the values that must not be on a layer. With a `bucket`, machines share the layers of their stores.
+    A bake that may not write to the store `keeps` none.
     """
 
     store: LayerStore
     job: Job
     cuts: tuple[Cut, ...]
     secrets: tuple[str, ...]
+    keeps: bool = True
     bucket: LayerBucket | None = None
+    _noted: set[str] = field(default_factory=set)
 
     @contextmanager
     def started(self, *, fresh: bool) -> Iterator[Job]:
         """The job that starts from a layer, or from the base if none holds or the bake is to be `fresh`.
 
         Until the block ends, other bakes that would make the next layer wait for it. The layers that the block made are
-        kept even if it fails: the next bake goes on from there.
+        kept even if it fails: the next bake goes on from there, and the error says so.
         """
         self._keep_drafts(of_killed_run=True)
         start = self._choose(fresh)
-        missing = next((cut.key for cut in self.cuts if cut.roles > start.roles), None)
+        missing = next((cut.key for cut in self.cuts if cut.roles > start.roles), None) if self.keeps else None
         with ExitStack() as stack:
             if missing and self._lock_layer(missing, stack):
                 start = self._choose(fresh)
             documents.save(self._describe_beginning(start.layer), self._beginning_path)
             try:
                 yield self._start_job(start)
-            except KeyboardInterrupt:
-                if self.bucket:
+            except BaseException as error:
+                if self.bucket and isinstance(error, KeyboardInterrupt):
                     self.bucket.close()  # nobody waits for an upload then
+                if kept := self._keep_drafts(of_killed_run=False):
+                    self._tell_kept(kept[-1], error, fresh=fresh)
                 raise
-            finally:
-                self._keep_drafts(of_killed_run=False)
+            self._keep_drafts(of_killed_run=False)
+
+    def _tell_kept(self, last: Cut, error: BaseException, *, fresh: bool) -> None:
+        """Say which layer a failed bake kept last: in the hint of its error, or in a note if nobody sees that."""
+        text = f"the layer {name_end(last.last)} is kept" + ("" if fresh else ", and the next bake starts there")
+        if isinstance(error, BakeryError) and not is_interrupted():
+            error.hint = "; ".join(filter(None, (error.hint, text)))
+        else:
+            self._note(text)
 
     def _lock_layer(self, key: str, stack: ExitStack) -> bool:
         """Lock a layer that this bake makes, until the stack closes; whether another bake made it meanwhile."""
         try:
             return stack.enter_context(self.store.exclusive(key, self.job.subject))
-        except BakeryError as error:  # a folder that cannot be written, or another bake for hours
+        except BakeryError as error:  # a file system without locks, or another bake for hours
             self._note(f"a layer may be made twice: {self.store.folder}: {error.message}")
             return False
 
@@ -113,22 +125,27 @@ class Layers:
         created, seconds, archives = (layer.created, layer.seconds, layer.archives) if layer else (now, 0.0, ())
         return Beginning(created, seconds, archives, bool(self.secrets))
 
-    def _keep_drafts(self, *, of_killed_run: bool) -> None:
-        """Move the layers that a bake made to the store.
+    def _keep_drafts(self, *, of_killed_run: bool) -> list[Cut]:
+        """Move the layers that a bake made to the store, until a disk refuses one; those that are kept.
 
         Those of a killed run with secrets are removed: its values may not be known any more, so nobody can search for
         them.
         """
         beginning = documents.find_valid(Beginning, self._beginning_path)
-        if beginning and not (of_killed_run and (self.secrets or beginning.secrets)):
-            for cut in self.cuts:
-                draft = self.job.drafts / f"{cut.key}.qcow2"
-                if draft.exists():
-                    self._keep(cut, draft, beginning)
+        kept: list[Cut] = []
+        try:
+            if beginning and self.keeps and not (of_killed_run and (self.secrets or beginning.secrets)):
+                for cut in self.cuts:
+                    draft = self.job.drafts / f"{cut.key}.qcow2"
+                    if draft.exists() and self._keep(cut, draft, beginning):
+                        kept.append(cut)
+        except DiskError as error:
+            self._note(f"no more layers are kept in {self.store.folder}: {error.message}")
         shutil.rmtree(self.job.drafts, ignore_errors=True)
+        return kept
 
     def _start_job(self, start: "_StartPoint") -> Job:
-        later = {cut.roles: cut.key for cut in self.cuts if cut.roles > start.roles}
+        later = {cut.roles: cut.key for cut in self.cuts if cut.roles > start.roles} if self.keeps else {}
         if start.layer is None:
             return replace(self.job, cuts=later)
         end = name_end(start.layer.last)
@@ -171,7 +188,8 @@ class Layers:
                     return False
                 self.store.keep(shared.layer, disk, shared.envelope)
         except BakeryError as error:
-            self._note(f"a layer cannot be fetched: {error.message}")
+            self.bucket.close()
+            self._note(f"no layer can be fetched to {self.store.folder}: {error.message}")
             return False
         return True
 
@@ -194,25 +212,31 @@ class Layers:
             return False
         return signed == _describe(layer)
 
-    def _keep(self, cut: Cut, draft: Path, beginning: Beginning) -> None:
-        """Move the layer of a cut from the bake's drafts to the store; a note if a disk refuses it."""
-        try:
-            with files.explain_refusals(self.store.folder):
-                self._keep_draft(cut, draft, beginning)
-        except BakeryError as error:
-            self._note(f"a layer cannot be kept: {self.store.folder}: {error.message}")
+    def _keep(self, cut: Cut, draft: Path, beginning: Beginning) -> bool:
+        """Move the layer of a cut from the bake's drafts to the store; False, with the reason, if it cannot be there.
 
-    def _keep_draft(self, cut: Cut, draft: Path, beginning: Beginning) -> None:
+        DiskError if a disk refuses it, and so every other one.
+        """
+        try:
+            with files.explain_errors(self.store.folder):
+                return self._keep_draft(cut, draft, beginning)
+        except DiskError:
+            raise
+        except BakeryError as error:
+            self._note(f"no layer is kept {name_end(cut.last)}: {error.message}")
+            return False
+
+    def _keep_draft(self, cut: Cut, draft: Path, beginning: Beginning) -> bool:
         if self.secrets and self._has_secret(draft):
             self._note(f"no layer is kept {name_end(cut.last)}: a secret is on the disk")
-            return
+            return False
         description = documents.load(Description, draft.with_suffix(".json"))
         archives = {*beginning.archives, *(ArchiveList(*line.split()) for line in description.archives)}
         unknown = [archive.url for archive in archives if archive.sha256 == NO_DIGEST]
         if unknown or not archives:  # its packages may not be the newest any more
             reason = f"nobody can ask whether {min(unknown)} changed" if unknown else "there is no package archive"
             self.job.progress(f"no layer is kept {name_end(cut.last)}, since {reason}")
-            return
+            return False
         layer = Layer(
             key=cut.key,
             image=self.job.definition.name,
@@ -229,13 +253,17 @@ class Layers:
             self.store.keep(layer, draft, envelope)
             if self.bucket:
                 self.bucket.send(layer, disk, envelope)
+        return True
 
     def _has_secret(self, draft: Path) -> bool:
         with disk_image.as_raw(draft) as raw:
             return not all(check.passed for check in secret_search.search(raw, searchable(self.secrets)))
 
     def _note(self, text: str) -> None:
-        self.job.report(Event("note", "bake", self.job.subject, text))
+        """Report a note, and the same one only once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.job.report(Event("note", "bake", self.job.subject, text))
 
 
 @dataclass(frozen=True)
@@ -284,11 +312,29 @@ def plan_layers(job: Job, inputs: Mapping[str, str], secrets: Iterable[str]) -> 
     shared = job.project.layers != job.project.own_layers
     store = LayerStore(job.project.layers, job.report, shared=shared)
     cuts = list_cuts(job.definition, inputs, job.base.sha256, job.project.resources)
-    if shared and not store.folder.is_dir():  # not mounted: a new folder would fill the disk below it
+    if shared and not _is_folder(store.folder):  # not mounted: a new folder would fill the disk below it
         text = f"the bake uses and keeps no layers: BAKERY_LAYERS names no folder: {store.folder}"
         job.report(Event("note", "bake", job.subject, text))
         cuts = ()
-    return Layers(store, job, cuts, tuple(secrets), _open_bucket(job) if cuts else None)
+    keeps = bool(cuts) and _may_write(store, job)
+    return Layers(store, job, cuts, tuple(secrets), keeps, _open_bucket(job) if keeps else None)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a server that does not answer, or a folder above that this user may not enter
+        return False
+
+
+def _may_write(store: LayerStore, job: Job) -> bool:
+    """Whether a bake may keep layers; a note if it may not."""
+    try:
+        with files.scratch(store.folder, "layer"):
+            return True
+    except DiskError as error:
+        job.report(Event("note", "bake", job.subject, f"the bake keeps no layers: {store.folder}: {error.message}"))
+        return False
 
 
 def _open_bucket(job: Job) -> LayerBucket | None:

@@ -1,23 +1,24 @@
 """Work on several images in parallel, parents first."""
 
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 from bakery.catalog import Record
 from bakery.engine import steps
-from bakery.engine.durations import PUBLISH, describe_rest, expect_seconds, read_seconds
+from bakery.engine.durations import PUBLISH, read_seconds
 from bakery.engine.plan import Action, Plan
 from bakery.engine.prerequisites import Work, require_all
+from bakery.engine.progress import Progress
 from bakery.engine.session import Session
 from bakery.host import parallel
 from bakery.host.errors import BakeryError, NotFoundError, UsageError, raise_all
 from bakery.host.events import Event
+from bakery.host.files import explain_refusals
 from bakery.host.parallel import Outcome
 from bakery.model import baked
 from bakery.model.baked import Baked
@@ -54,6 +55,7 @@ class Run:
     """The result of `run_images`: an outcome for each image that was due, and the actions of images that were kept.
 
     `skipped` are images whose parent failed, `due` those that changed again meanwhile. `seconds` are of all the work.
+    `stop` is the error that ended the run while images were due, and `unbegun` are those that had not begun then.
     """
 
     outcomes: Sequence[Outcome[PublishedVersion]]
@@ -61,6 +63,8 @@ class Run:
     skipped: Sequence[str]
     due: Sequence[Action]
     seconds: float
+    stop: BakeryError | None = None
+    unbegun: Sequence[str] = ()
 
     @property
     def published(self) -> list[PublishedVersion]:
@@ -73,8 +77,12 @@ class Run:
         return [version.record for version in self.published]
 
     def require_success(self) -> None:
-        """Raise one error for all images that failed, or were not up to date at the end."""
-        parallel.raise_failures(self.outcomes, self.skipped)
+        """Raise one error for all images that failed, or were not up to date at the end.
+
+        The error that ended the run comes first, with the failures of images beside it.
+        """
+        failure = parallel.join_failures(self.outcomes, self.skipped)
+        raise_all([error for error in (self.stop, failure) if error])
         if self.due:
             names = ", ".join(action.image for action in self.due)
             raise BakeryError(f"{names} changed again during the run", detail=self.due[0].reason, hint="run again")
@@ -170,41 +178,94 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
 def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bool = False) -> Run:
     """Do all steps of each image, and of its children as soon as it is published, until nothing is due.
 
-    The plan is made again when a parent is done: if it has the same content as before, its children need no bake.
+    The plan is made again when a parent is done: if it has the same content as before, its children need no bake. If
+    that fails, no other image begins, and those that run go on to their end.
+
     `rebuild` bakes the named images, or all, even if nothing is due. Before the first bake, one error names everything
     that the due images lack, and those that wait for a parent.
     """
     began = time.monotonic()
-    rebuild_asked = datetime.now(UTC) if rebuild else None
-    unchanged: dict[str, Action] = {}
-    progress = _Progress(session, jobs)
-    examined: set[str] = set()
     session.catalog.renew_heads()
     with parallel.threads(jobs) as submit:
-        threads = _ImageThreads(submit)
-        while True:
-            plan = session.plan(names, rebuild_asked=rebuild_asked)
-            for action in plan.actions:
-                if action.kind == "keep" and not threads.has_begun(action.image) and action.image not in unchanged:
-                    session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
-                    unchanged[action.image] = action
-            unexamined = [action for action in plan.pending if action.image not in examined]
-            require_all(session, [_plan_run(session, action) for action in unexamined])
-            examined |= {action.image for action in unexamined}
-            due = [action for action in plan.actions if action.kind not in ("wait", "keep")]
-            progress.expect_images(plan, threads.outcomes.keys())
-            for action in due:
-                if not threads.has_begun(action.image):
-                    session.report(Event("note", "plan", action.image, f"{action.kind}: {action.reason}"))
-                    fresh = rebuild and action.image in (names or [action.image])
-                    threads.begin(action.image, partial(_run_action, session, action, progress, fresh=fresh))
-            if threads.are_idle:
-                break
-            threads.await_any(_list_parents(session, plan.waiting))
-    session.catalog.renew_heads()
-    skipped = _list_skipped(session, plan.waiting, threads)
-    unchanged_actions = [action for action in unchanged.values() if not threads.has_begun(action.image)]
-    return Run(list(threads.outcomes.values()), unchanged_actions, skipped, due, time.monotonic() - began)
+        work = _Work(session, names, jobs, _ImageThreads(submit), datetime.now(UTC) if rebuild else None)
+        stop = work.do_all()
+    return work.describe(stop, time.monotonic() - began)
+
+
+class _Work:
+    """The work of a run on its images: those that have begun, and the plan of the others."""
+
+    def __init__(
+        self,
+        session: Session,
+        names: list[str] | None,
+        jobs: int,
+        threads: "_ImageThreads",
+        rebuild_asked: datetime | None,
+    ) -> None:
+        self._session = session
+        self._names = names
+        self._threads = threads
+        self._rebuild_asked = rebuild_asked
+        self._progress = Progress(session, jobs)
+        self._plan = Plan(())
+        self._examined: set[str] = set()
+        self._unchanged: dict[str, Action] = {}
+
+    def do_all(self) -> BakeryError | None:
+        """Work until nothing is due; the error that ended this before. Raises it if no image had begun."""
+        try:
+            with explain_refusals():
+                self._begin_due()
+                while not self._threads.are_idle:
+                    self._threads.await_any(_list_parents(self._session, self._plan.waiting))
+                    self._begin_due()
+                self._session.catalog.renew_heads()
+        except BakeryError as error:
+            if not self._threads.have_begun:
+                raise
+            with suppress(BakeryError):  # a full disk is often the error itself
+                text = f"no other image begins, and those that run go on: {error.message}"
+                self._session.report(Event("note", "plan", "run", text))
+            self._threads.await_running()
+            return error
+        return None
+
+    def describe(self, stop: BakeryError | None, seconds: float) -> Run:
+        """The result of the run; the error that ended it gets the images that had not begun."""
+        threads, plan = self._threads, self._plan
+        unchanged = [action for action in self._unchanged.values() if not threads.has_begun(action.image)]
+        skipped = _list_skipped(self._session, plan.waiting, threads)
+        outcomes = list(threads.outcomes.values())
+        if stop is None:
+            return Run(outcomes, unchanged, skipped, self._due, seconds)
+        changing = [action.image for action in plan.actions if action.kind != "keep"]
+        unbegun = [image for image in changing if not threads.has_begun(image) and image not in skipped]
+        lines = [f"{image}: not started, since the run stopped at this error" for image in unbegun]
+        stop.detail = "\n".join(filter(None, (stop.detail, *lines)))
+        return Run(outcomes, unchanged, skipped, [], seconds, stop, unbegun)
+
+    @property
+    def _due(self) -> list[Action]:
+        return [action for action in self._plan.actions if action.kind not in ("wait", "keep")]
+
+    def _begin_due(self) -> None:
+        """Plan again, and begin the images that are due by now."""
+        session, threads = self._session, self._threads
+        self._plan = session.plan(self._names, rebuild_asked=self._rebuild_asked)
+        for action in self._plan.actions:
+            if action.kind == "keep" and not threads.has_begun(action.image) and action.image not in self._unchanged:
+                session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
+                self._unchanged[action.image] = action
+        unexamined = [action for action in self._plan.pending if action.image not in self._examined]
+        require_all(session, [_plan_run(session, action) for action in unexamined])
+        self._examined |= {action.image for action in unexamined}
+        self._progress.expect_images(self._plan, threads.outcomes.keys())
+        for action in self._due:
+            if not threads.has_begun(action.image):
+                session.report(Event("note", "plan", action.image, f"{action.kind}: {action.reason}"))
+                fresh = bool(self._rebuild_asked) and action.image in (self._names or [action.image])
+                threads.begin(action.image, partial(_run_action, session, action, self._progress, fresh=fresh))
 
 
 def _list_parents(session: Session, actions: Sequence[Action]) -> set[str]:
@@ -241,6 +302,11 @@ class _ImageThreads:
         """Whether no image is running."""
         return not self._running
 
+    @property
+    def have_begun(self) -> bool:
+        """Whether any image has begun."""
+        return bool(self._begun)
+
     def has_begun(self, image: str) -> bool:
         return image in self._begun
 
@@ -257,6 +323,13 @@ class _ImageThreads:
             self._outcomes |= {image: self._running.pop(image).result() for image in ended}
             if not set(ended).isdisjoint(images):
                 return
+
+    def await_running(self) -> None:
+        """Wait until the steps of all images end that have a thread. The others do not begin any more."""
+        for image in [image for image, future in self._running.items() if future.cancel()]:
+            del self._running[image]
+            self._begun.remove(image)
+        self.await_any(())
 
 
 def _was_rebuilt(session: Session, action: Action) -> bool:
@@ -281,56 +354,7 @@ def _plan_run(session: Session, action: Action) -> Work:
     return Work(definition, builders, definition.targets, action.next_version, action.inputs, action.input_key)
 
 
-class _Progress:
-    """Reports which image begins, of how many, and the time left, if earlier versions say how long they took."""
-
-    def __init__(self, session: Session, jobs: int) -> None:
-        self._session = session
-        self._jobs = jobs
-        self._lock = threading.Lock()
-        self._last_seconds: dict[str, dict[str, float]] = {}
-        self._expected: dict[str, float | None] = {}  # of images that are not finished
-        self._began: dict[str, float] = {}
-
-    def expect_images(self, plan: Plan, finished: Collection[str]) -> None:
-        """Take the images that a plan has left. A child of an image that failed does not begin."""
-        skipped: set[str] = set()
-        expected: dict[str, float | None] = {}
-        for action in plan.actions:
-            definition = self._session.definitions.images[action.image]
-            if action.kind == "wait" and definition.parent in skipped.union(finished):
-                skipped.add(action.image)
-            elif action.kind != "keep" and action.image not in finished:
-                record = self._session.newest_record(definition) if action.kind != "pause" else None
-                seconds = read_seconds(self._session.project, definition, record) if record else {}
-                self._last_seconds.setdefault(action.image, seconds)
-                expected[action.image] = expect_seconds(seconds, bakes=action.kind in ("bake", "wait"))
-        with self._lock:
-            self._expected = expected
-
-    @contextmanager
-    def work_on(self, image: str) -> Iterator[Mapping[str, float]]:
-        """Report an image that begins; the seconds that the steps of its last version took."""
-        with self._lock:
-            self._began[image] = time.monotonic()
-            total = len(self._began.keys() | self._expected.keys())
-            rest = describe_rest([self._estimate_rest(name) for name in self._expected], self._jobs)
-            text = ", ".join(filter(None, (f"image {len(self._began)} of {total}", rest)))
-            self._session.report(Event("note", "run", image, text))
-        try:
-            yield self._last_seconds[image]
-        finally:
-            with self._lock:
-                self._expected.pop(image, None)  # a plan that was made meanwhile may not have it any more
-
-    def _estimate_rest(self, image: str) -> float | None:
-        expected, began = self._expected[image], self._began.get(image)
-        if expected is None or began is None:
-            return expected
-        return max(0, expected - (time.monotonic() - began))
-
-
-def _run_action(session: Session, action: Action, progress: _Progress, *, fresh: bool) -> PublishedVersion:
+def _run_action(session: Session, action: Action, progress: Progress, *, fresh: bool) -> PublishedVersion:
     definition = session.definitions.images[action.image]
     with progress.work_on(action.image) as last_seconds:
         record = _make_record(session, action, fresh=fresh)

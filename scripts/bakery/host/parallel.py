@@ -119,15 +119,23 @@ def is_interrupted() -> bool:
 
 
 def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] = (), nouns: str = "images") -> None:
+    """Raise `join_failures`, if anything failed."""
+    if error := join_failures(outcomes, skipped, nouns):
+        raise error
+
+
+def join_failures(
+    outcomes: Sequence[Outcome[object]], skipped: Sequence[str] = (), nouns: str = "images"
+) -> BakeryError | None:
     """One error for all failures: the error itself if it is alone, or a list; partial if anything succeeded.
 
-    `nouns` says what the outcomes are of.
+    None without a failure. `nouns` says what the outcomes are of.
     """
     failures = [(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
     if not failures:
-        return
+        return None
     if len(outcomes) == 1 and not skipped:
-        raise failures[0][1]
+        return failures[0][1]
     some = len(failures) < len(outcomes)
     error = join_errors(
         failures,
@@ -136,4 +144,4 @@ def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] =
         PartialError if some else BakeryError,
     )
     error.detail += "".join(f"\n{name}: not started, since its parent failed" for name in skipped)
-    raise error
+    return error

@@ -3,16 +3,20 @@
 A layer is one file without a backing file. None depends on another, so any may be removed at any time.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from bakery.host import files
+from bakery.host.errors import BakeryError, raise_all
 from bakery.host.events import Event, Reporter
+from bakery.host.parallel import attempt
 from bakery.model import documents
 from bakery.model.documents import Strict, Time
 
@@ -65,6 +69,7 @@ class LayerStore:
     def __init__(self, folder: Path, report: Reporter, *, shared: bool = False) -> None:
         self.folder = folder
         self._report = report
+        self._noted: set[str] = set()
         self._fetch = shutil.copyfile if shared else files.link_or_copy
 
     def list_layers(self) -> list[tuple[Layer, float]]:
@@ -73,7 +78,8 @@ class LayerStore:
         for document in self.folder.glob(f"*/{DOCUMENT}"):
             layer = self.find(document.parent.name)
             if layer:
-                entries.append((layer, document.parent.stat().st_mtime))
+                with suppress(FileNotFoundError):  # another bake removed it
+                    entries.append((layer, document.parent.stat().st_mtime))
         return sorted(entries, key=lambda entry: -entry[1])
 
     def find(self, key: str) -> Layer | None:
@@ -91,27 +97,41 @@ class LayerStore:
     def take(self, layer: Layer, disk: Path) -> bool:
         """Bring a layer's disk to a path, where it stays if the layer is removed; False if it is gone or damaged.
 
-        A damaged layer is removed.
+        A note names a layer that cannot be read, and a damaged one, which is removed.
         """
         entry = self.folder / layer.key
         try:
             self._fetch(entry / DISK, disk)
-        except FileNotFoundError:
+            digest = files.sha256(disk)
+        except OSError as error:
+            disk.unlink(missing_ok=True)
+            if not isinstance(error, FileNotFoundError):
+                self._note(layer, f"the layer {layer.key} is not used: {error.strerror}")
             return False
         with suppress(OSError):  # of another user
             os.utime(entry)
-        if files.sha256(disk) == layer.sha256:
+        if digest == layer.sha256:
             return True
-        text = f"the layer {layer.key} is damaged, and was removed: its disk has another digest than when it was kept"
-        self._report(Event("note", "bake", layer.image, text))
         disk.unlink()
-        self.remove(layer.key)
+        end = "was removed"
+        try:
+            self.remove(layer.key)
+        except BakeryError as error:
+            end = f"cannot be removed ({error.message})"
+        reason = "its disk has another digest than when it was kept"
+        self._note(layer, f"the layer {layer.key} is damaged, and {end}: {reason}")
         return False
+
+    def _note(self, layer: Layer, text: str) -> None:
+        """Report a note, and the same one only once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._report(Event("note", "bake", layer.image, text))
 
     def keep(self, layer: Layer, draft: Path, envelope: bytes) -> None:
         """Move a disk to the store, in place of an older one with its key; `envelope` signs the document.
 
-        Then remove the least recently used layers until the others take at most LIMIT bytes.
+        Then remove the least recently used layers until the others take at most LIMIT bytes; a note if they stay.
         """
         entry = self.folder / layer.key
         with files.scratch(self.folder, "layer") as scratch:
@@ -123,25 +143,31 @@ class LayerStore:
             documents.save(layer, folder / DOCUMENT)
             with suppress(FileNotFoundError):
                 entry.rename(scratch / "older")
-            with suppress(OSError):  # another bake kept the same layer at this moment
+            try:
                 folder.rename(entry)
-        self.collect(LIMIT)
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:  # another bake kept the same layer at this moment
+                    raise
+        try:
+            self.collect(LIMIT)
+        except BakeryError as error:  # layers of another user
+            self._note(layer, f"older layers cannot be removed from {self.folder}: {error.message}")
 
     def collect(self, limit: int) -> list[Layer]:
         """Remove the least recently used layers until the others take at most `limit` bytes; those removed.
 
-        Folders whose document cannot be read are removed as well: no bake can start from them.
+        Folders whose document cannot be read are removed as well: no bake can start from them. DiskError if some cannot
+        be removed; the others are nevertheless.
         """
-        for entry in self.folder.glob("[!.]*/"):
-            if self.find(entry.name) is None:
-                self.remove(entry.name)
-        removed, total = [], 0
+        keys = [entry.name for entry in self.folder.glob("[!.]*/") if self.find(entry.name) is None]
+        excess, total = [], 0
         for layer, _ in self.list_layers():
             total += layer.size
             if total > limit:
-                self.remove(layer.key)
-                removed.append(layer)
-        return removed
+                excess.append(layer)
+        outcomes = [attempt(key, partial(self.remove, key)) for key in (*keys, *(layer.key for layer in excess))]
+        raise_all([outcome.error for outcome in outcomes if outcome.error])
+        return excess
 
     def remove(self, key: str) -> None:
         """Remove a layer; no error if it is gone."""

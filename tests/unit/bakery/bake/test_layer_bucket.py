@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bakery.bake import layers
-from bakery.host.errors import UsageError
+from bakery.host.errors import DiskError, UsageError
 from bakery.layers.store import Layer, LayerStore
 from bakery.machine import secret_search
 from bakery.model import documents
@@ -429,7 +430,28 @@ def test_an_own_folder_that_cannot_be_written_costs_the_layers_alone(
     other.project.cache.mkdir(parents=True)
     other.project.own_layers.touch()
     assert bake(other, {}) == ""
-    assert any(text.startswith("a layer cannot be fetched: ") for text in texts(other))
+    [note] = texts(other)
+    assert note.startswith(f"the bake keeps no layers: {other.project.own_layers}: ")
+
+
+def refusing(error: Exception) -> Callable[..., Any]:
+    """A function that raises an error."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    return refuse
+
+
+def test_an_own_folder_that_fills_up_ends_the_layers_of_the_bucket(
+    cloud: StandIn, world: PackerProject, other: PackerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each layer of the bucket would be fetched in vain."""
+    bake(world, {EARLY: "early"})
+    refuse = DiskError("cannot be written: No space left on device")
+    monkeypatch.setattr(LayerStore, "keep", refusing(refuse))
+    assert bake(other, {}) == ""
+    assert texts(other) == [f"no layer can be fetched to {other.project.own_layers}: {refuse.message}"]
 
 
 @pytest.mark.parametrize("location", ["s3://", "s3:///x", "s3:/cache", "S3://cache", "gs://cache/x", "file:///tmp/x"])

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import pytest
 
 from bakery.bake import bake, layers
 from bakery.bake.request import BakeContext, BakeRequest
-from bakery.host.errors import BakeryError, OutageError
+from bakery.host.errors import BakeryError, DiskError, OutageError
 from bakery.layers.store import ArchiveList, Layer, LayerStore
 from bakery.machine import secret_search
 from bakery.model import documents
@@ -48,6 +49,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackerProject:
         made.role(name, {"meta/bakery.yml": "modes: [vm, chroot]\n"})
     answer(monkeypatch, "a" * 64)
     return made
+
+
+def refusing(error: Exception) -> Callable[..., Any]:
+    """A function that raises an error."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    return refuse
 
 
 def answer(patch: pytest.MonkeyPatch, digest: str | BakeryError) -> list[str]:
@@ -128,9 +138,36 @@ def test_the_next_bake_starts_from_the_last_layer_that_its_inputs_have(world: Pa
 
 
 def test_a_failed_bake_keeps_the_layers_that_it_made(world: PackerProject, run: Run) -> None:
-    with pytest.raises(BakeryError):
-        run("layer(1, 'early'); sys.exit(1)")
+    with pytest.raises(BakeryError) as caught:
+        run("layer(0, 'packages'); layer(1, 'early'); sys.exit(1)")
+    text = "the layer after the role early is kept, and the next bake starts there"
+    assert caught.value.hint == f"the log has all of its output; {text}"
     assert run(BAKE)["software_start"] == {"roles": 1, "upgraded": False}
+
+
+def test_a_failed_bake_without_a_new_layer_promises_none(world: PackerProject, run: Run) -> None:
+    with pytest.raises(BakeryError) as caught:
+        run("sys.exit(1)")
+    assert caught.value.hint == "the log has all of its output"
+
+
+def test_a_failed_rebuild_does_not_say_where_the_next_one_starts(world: PackerProject, run: Run) -> None:
+    with pytest.raises(BakeryError) as caught:
+        run("layer(1, 'early'); sys.exit(1)", fresh=True)
+    assert caught.value.hint.endswith("; the layer after the role early is kept")
+
+
+def test_an_interrupted_bake_notes_the_layer_that_it_kept(world: PackerProject) -> None:
+    """Nobody sees an error of it."""
+    with (
+        pytest.raises(KeyboardInterrupt),
+        layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job,
+    ):
+        draft = job.drafts / f"{job.cuts[0]}.qcow2"
+        draft.write_text("packages")
+        describe(draft)
+        raise KeyboardInterrupt
+    assert texts(world) == ["the layer with updates and packages is kept, and the next bake starts there"]
 
 
 def describe(draft: Path, *archives: str) -> None:
@@ -237,11 +274,38 @@ def test_a_full_disk_does_not_fail_the_bake(world: PackerProject, monkeypatch: p
 
     monkeypatch.setattr("bakery.host.files.find_used_space", refuse)
     with layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job:
-        draft = job.drafts / f"{job.cuts[1]}.qcow2"
-        draft.write_text("early")
+        for roles in (1, 2):
+            draft = job.drafts / f"{job.cuts[roles]}.qcow2"
+            draft.write_text("role")
+            describe(draft)
+    reason = "cannot be written: No space left on device"
+    assert texts(world) == [f"no more layers are kept in {world.project.layers}: {reason}"]
+    assert not job.drafts.exists()
+
+
+def test_a_full_disk_is_told_once_beside_the_layers_of_a_killed_bake(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_drafts(world, image())
+    monkeypatch.setattr(LayerStore, "keep", refusing(DiskError("cannot be written: No space left on device")))
+    with layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job:
+        draft = job.drafts / f"{job.cuts[2]}.qcow2"
+        draft.write_text("late")
         describe(draft)
-    reason = "cannot be read or written: No space left on device"
-    assert texts(world) == [f"a layer cannot be kept: {world.project.layers}: {reason}"]
+    assert len(texts(world)) == 1
+
+
+def test_an_error_of_one_layer_costs_that_one_alone(world: PackerProject) -> None:
+    """A role damaged the description of its layer."""
+    with layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job:
+        for roles in (1, 2):
+            draft = job.drafts / f"{job.cuts[roles]}.qcow2"
+            draft.write_text("role")
+            describe(draft)
+        (job.drafts / f"{job.cuts[1]}.json").write_text("{")
+    assert [layer.last for layer in stored(world)] == ["late"]
+    [note] = texts(world)
+    assert note.startswith("no layer is kept after the role early: ")
 
 
 def test_a_fresh_bake_starts_from_the_base(world: PackerProject, run: Run) -> None:
@@ -414,17 +478,52 @@ def test_a_folder_that_is_not_mounted_costs_the_layers_alone(
     assert not folder.exists()
 
 
-def test_a_folder_that_cannot_be_written_costs_the_layers_alone(
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_folder_that_cannot_be_written_costs_the_new_layers_alone(
+    world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared: bool
+) -> None:
+    if shared:
+        monkeypatch.setenv("BAKERY_LAYERS", str(tmp_path / "shared"))
+        (tmp_path / "shared").mkdir()
+    run(f"layer(1, 'early'); {BAKE}", port=1)
+    folder = world.project.layers
+    mkdtemp = tempfile.mkdtemp
+
+    def refuse(prefix: str, dir: Path | None = None) -> str:
+        if dir == folder:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return mkdtemp(prefix=prefix, dir=dir)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    software = run(BAKE, port=2)
+    assert software["software_start"] == {"roles": 1, "upgraded": False}
+    assert software["software_layers"]["cuts"] == {}, "no copy of the disk is made in vain"
+    notes = [text for text in texts(world) if "layers" in text]
+    assert notes == [f"the bake keeps no layers: {folder}: cannot be written: Read-only file system"]
+
+
+def test_a_folder_that_nobody_may_enter_costs_the_layers_alone(
+    world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "closed" / "layers"
+    monkeypatch.setenv("BAKERY_LAYERS", str(folder))
+    is_dir = Path.is_dir
+
+    def refuse(path: Path) -> bool:
+        if path == folder:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert run(BAKE)["software_start"] == {}
+    assert f"the bake uses and keeps no layers: BAKERY_LAYERS names no folder: {folder}" in texts(world)
+
+
+def test_a_file_system_without_locks_keeps_layers(
     world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise BakeryError("cannot be written")
-
-    monkeypatch.setattr(LayerStore, "exclusive", refuse)
-    monkeypatch.setattr(LayerStore, "keep", refuse)
-    assert run(f"layer(1, 'early'); {BAKE}")["software_start"] == {}
-    folder = world.project.layers
-    assert {
-        f"a layer may be made twice: {folder}: cannot be written",
-        f"a layer cannot be kept: {folder}: cannot be written",
-    } <= {*texts(world)}
+    monkeypatch.setattr(LayerStore, "exclusive", refusing(DiskError("cannot be written: No locks available")))
+    run(f"layer(1, 'early'); {BAKE}")
+    assert [layer.last for layer in stored(world)] == ["early"]
+    reason = "cannot be written: No locks available"
+    assert f"a layer may be made twice: {world.project.layers}: {reason}" in texts(world)

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import threading
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from bakery.bake.request import BakeRequest
 from bakery.catalog import Catalog, Record
 from bakery.engine import run
+from bakery.engine.session import Session
 from bakery.engine.steps import distribute_version
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, render_error
@@ -266,6 +268,109 @@ class TestFailures:
         bakery.monkeypatch.setattr("bakery.engine.steps.bake", restless)
         with pytest.raises(BakeryError, match="base changed again during the run"):
             bakery.line("base")
+
+
+class TestStop:
+    """The plan is made again when a parent is published, and fails then."""
+
+    @pytest.fixture
+    def others(self, bakery: CliRunner) -> CliRunner:
+        """Images without a parent beside base and web."""
+        for name in ("app", "bad", "tea", "zoo"):
+            bakery.write(f"packer/images/{name}.yaml", BASE.replace("name: base", f"name: {name}"))
+        return bakery
+
+    def fail_plan(self, bakery: CliRunner, error: BakeryError) -> None:
+        """Let the second plan fail. The other images end their bakes after that, as far as they have begun."""
+        stopped = threading.Event()
+        plan, bake, await_any = Session.plan, bakery.bake, run._ImageThreads.await_any
+        plans: list[str] = []
+
+        def fail_again(session: Session, *arguments: Any, **options: Any) -> Any:
+            plans.append("plan")
+            if len(plans) > 1:
+                raise error
+            return plan(session, *arguments, **options)
+
+        def note_stop(threads: run._ImageThreads, images: Collection[str]) -> None:
+            if not images:
+                stopped.set()
+            await_any(threads, images)
+
+        def wait_for_stop(request: BakeRequest, *arguments: Any) -> Artifact:
+            if request.definition.name != "base":
+                assert stopped.wait(20)
+            return bake(request, *arguments)
+
+        bakery.monkeypatch.setattr(Session, "plan", fail_again)
+        bakery.monkeypatch.setattr(run._ImageThreads, "await_any", note_stop)
+        bakery.monkeypatch.setattr("bakery.engine.steps.bake", wait_for_stop)
+
+    def test_what_runs_goes_on_and_is_reported_beside_the_error(self, others: CliRunner) -> None:
+        others.broken = {"bake bad"}
+        self.fail_plan(others, OutageError("the catalog does not answer", detail="503", hint="try later"))
+        answer = others("run", "--jobs", "5")
+        assert answer.code == OutageError.exit_code
+        published = [line.split()[0] for line in answer.out.split("\n\n")[0].splitlines()[1:]]
+        assert published == ["app", "base", "tea", "zoo"]
+        assert {others.states(image)["1.0.0"] for image in published} == {"complete"}
+        assert (
+            "error: the catalog does not answer\n  503\n"
+            "  web: not started, since the run stopped at this error\nhint: try later\n"
+        ) in answer.err
+        assert "error: 1 of 5 images failed\n  bad: here:1: bake bad failed (mend it)\n" in answer.err
+        assert "no other image begins, and those that run go on: the catalog does not answer" in answer.err
+
+    def test_an_image_that_waits_for_a_thread_does_not_begin(self, others: CliRunner) -> None:
+        """`base` leaves its thread to the next image before the plan fails."""
+        self.fail_plan(others, BakeryError("broken plan"))
+        result = run.run_images(others.session(), None, 3)
+        assert [outcome.name for outcome in result.outcomes] == ["app", "bad", "base", "tea"]
+        assert [record.image for record in result.records] == ["app", "bad", "base", "tea"]
+        assert sorted(result.unbegun) == ["web", "zoo"]
+        assert "bake zoo" not in others.did
+        with pytest.raises(BakeryError, match="broken plan"):
+            result.require_success()
+
+    def test_a_child_of_a_failed_image_is_told_once(self, others: CliRunner) -> None:
+        text = (others.project.root / "packer/images/web.yaml").read_text()
+        others.write(
+            "packer/images/son.yaml", text.replace("name: web", "name: son").replace("image: base", "image: bad")
+        )
+        others.broken = {"bake bad"}
+        self.fail_plan(others, BakeryError("broken plan"))
+        result = run.run_images(others.session(), ["web", "son"], 2)
+        assert (result.skipped, result.unbegun) == (["son"], ["web"])
+        with pytest.raises(BakeryError, match="broken plan") as caught:
+            result.require_success()
+        assert caught.value.detail == "web: not started, since the run stopped at this error"
+        [failures] = caught.value.others
+        assert failures.detail.splitlines()[1:] == ["son: not started, since its parent failed"]
+
+    def test_what_a_new_plan_lacks_stops_it_as_well(self, bakery: CliRunner) -> None:
+        """An image is due only now, and a tool is gone by then."""
+        bakery.line()
+        bakery.edit("web", "hello", "goodbye")
+        bake = bakery.bake
+
+        def change_base(*arguments: Any) -> Artifact:
+            bakery.write("packer/base/debian/network.yaml", "# another\n")
+            bakery.broken = {"packer"}
+            return bake(*arguments)
+
+        bakery.monkeypatch.setattr("bakery.engine.steps.bake", change_base)
+        result = run.run_images(bakery.session(), None, 1)
+        assert [record.image for record in result.records] == ["web"]
+        assert result.unbegun == ["base"]
+        with pytest.raises(BakeryError, match="packer is not on PATH"):
+            result.require_success()
+
+    def test_the_first_plan_is_an_error_of_its_own(self, bakery: CliRunner) -> None:
+        bakery.broken = {"packer"}
+        answer = bakery("run")
+        assert (answer.code, bakery.did) == (1, [])
+        assert "error: packer is not on PATH" in answer.err
+        assert "not started" not in answer.err
 
 
 class TestResume:

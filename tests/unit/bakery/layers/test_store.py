@@ -1,14 +1,19 @@
 """Layers are kept whole, found by key, and removed when they are damaged or the least recently used."""
 
+import errno
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bakery.host import files
+from bakery.host.errors import DiskError
 from bakery.host.events import Event
+from bakery.layers import store as store_module
 from bakery.layers.store import ArchiveList, Layer, LayerStore
 from bakery.model import documents
 
@@ -23,6 +28,15 @@ LAYER = Layer(
     sha256="",
     created="2026-11-30T12:00:00+00:00",
 )
+
+
+def refusing(error: Exception) -> Callable[..., Any]:
+    """A function that raises an error."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    return refuse
 
 
 @pytest.fixture
@@ -87,6 +101,93 @@ def test_a_damaged_layer_is_named_and_removed(
     assert [event.text for event in events] == [
         f"the layer {layer.key} is damaged, and was removed: its disk has another digest than when it was kept"
     ]
+
+
+@pytest.mark.parametrize(("number", "text"), [(errno.EIO, "Input/output error"), (errno.ESTALE, "Stale file handle")])
+def test_a_layer_that_cannot_be_read_is_named_and_stays(
+    store: LayerStore,
+    tmp_path: Path,
+    events: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    text: str,
+) -> None:
+    layer = keep(store, tmp_path)
+    monkeypatch.setattr(files, "sha256", refusing(OSError(number, text)))
+    assert not store.take(layer, tmp_path / "disk")
+    assert not (tmp_path / "disk").exists()
+    assert store.find(layer.key) == layer
+    assert [event.text for event in events] == [f"the layer {layer.key} is not used: {text}"]
+
+
+def test_a_damaged_layer_that_cannot_be_removed_is_named(
+    store: LayerStore, tmp_path: Path, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user made it, or the file system is read-only."""
+    layer = keep(store, tmp_path)
+    disk = tmp_path / "layers" / layer.key / "disk.qcow2"
+    disk.chmod(0o644)
+    disk.write_bytes(b"bytez")
+    monkeypatch.setattr(LayerStore, "remove", refusing(DiskError("cannot be written: Read-only file system")))
+    assert not store.take(layer, tmp_path / "disk")
+    [event] = events
+    assert "is damaged, and cannot be removed (cannot be written: Read-only file system): " in event.text
+
+
+def test_layers_of_another_user_do_not_keep_a_new_one_out(
+    store: LayerStore, tmp_path: Path, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one that cannot be removed keep back the others that are too much."""
+    foreign = keep(store, tmp_path, "a", used=200)
+    remove = LayerStore.remove
+
+    def refuse(of: LayerStore, key: str) -> None:
+        if key == foreign.key:
+            raise DiskError("cannot be read or written: Permission denied")
+        remove(of, key)
+
+    monkeypatch.setattr(LayerStore, "remove", refuse)
+    monkeypatch.setattr(store_module, "LIMIT", 5)
+    keep(store, tmp_path, "b", used=100)
+    newest = keep(store, tmp_path, "c")
+    assert {layer.key for layer, _ in store.list_layers()} == {foreign.key, newest.key}
+    reason = "cannot be read or written: Permission denied"
+    assert [event.text for event in events] == [f"older layers cannot be removed from {store.folder}: {reason}"]
+    with pytest.raises(DiskError, match="Permission denied"):
+        store.collect(0)
+    assert [layer for layer, _ in store.list_layers()] == [foreign]
+
+
+def test_a_layer_that_another_bake_removes_meanwhile_is_not_listed(
+    store: LayerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, other = keep(store, tmp_path, "a"), keep(store, tmp_path, "b")
+    find = LayerStore.find
+
+    def find_and_lose(of: LayerStore, key: str) -> Layer | None:
+        found = find(of, key)
+        if key == layer.key:
+            of.remove(key)
+        return found
+
+    monkeypatch.setattr(LayerStore, "find", find_and_lose)
+    assert [found for found, _ in store.list_layers()] == [other]
+
+
+def test_a_disk_that_refuses_the_name_of_a_layer_is_told(
+    store: LayerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not count as a layer that another bake kept at this moment."""
+    rename = Path.rename
+
+    def refuse(source: Path, target: Path) -> Path:
+        if target.parent == store.folder:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(DiskError, match="No space left on device"):
+        keep(store, tmp_path)
 
 
 def test_a_layer_whose_disk_is_gone_is_not_taken(store: LayerStore, tmp_path: Path) -> None:
