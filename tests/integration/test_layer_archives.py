@@ -2,12 +2,17 @@
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bakery.host.errors import BakeryError
+from bakery.layers.releases import fetch_digest
 from bakery.model.resources import SHIPPED
 from doubles.apt_archive import AptArchive, apt_archive
 from doubles.serving import at_work
@@ -16,6 +21,31 @@ from integration.test_refresh import Server
 pytestmark = pytest.mark.integration
 
 SCRIPTS = SHIPPED / "ansible" / "playbooks" / "layers" / "archives"
+# As MirrorManager writes it for Fedora and EPEL.
+METALINK = """\
+<?xml version="1.0" encoding="utf-8"?>
+<metalink version="3.0" xmlns="http://www.metalinker.org/" xmlns:mm0="http://fedorahosted.org/mirrormanager">
+ <files>
+  <file name="repomd.xml">
+   <mm0:timestamp>1700000000</mm0:timestamp>
+   <verification>
+    <hash type="md5">d41d8cd98f00b204e9800998ecf8427e</hash>
+    <hash type="sha256">{digest}</hash>
+   </verification>
+   <mm0:alternates>{alternates}</mm0:alternates>
+   <resources maxconnections="1">
+    <url protocol="http" type="http" location="DE" preference="100">{uri}/9/repodata/repomd.xml</url>
+   </resources>
+  </file>
+ </files>
+</metalink>
+"""
+ALTERNATE = """\
+<mm0:alternate>
+ <mm0:timestamp>1600000000</mm0:timestamp>
+ <verification><hash type="sha256">{digest}</hash></verification>
+</mm0:alternate>
+"""
 
 
 class Apt:
@@ -146,41 +176,137 @@ class Dnf:
         return subprocess.run(unshared, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.root
-@pytest.mark.skipif(shutil.which("dnf") is None, reason="dnf is not installed: apt-get install dnf")
-@pytest.mark.skipif(
+needs_dnf = pytest.mark.skipif(shutil.which("dnf") is None, reason="dnf is not installed: apt-get install dnf")
+needs_createrepo = pytest.mark.skipif(
     shutil.which("createrepo_c") is None, reason="createrepo_c is not installed: apt-get install createrepo-c"
 )
-def test_repositories_of_dnf(tmp_path: Path) -> None:
-    """Where only the image can ask, or one of many mirrors answers, nobody else can ask whether it changed."""
-    (tmp_path / "served" / "9").mkdir(parents=True)
-    subprocess.run(["createrepo_c", "--quiet", tmp_path / "served" / "9"], check=True)
-    server = Server(tmp_path / "served")
-    uri = server.uri
-    with at_work(server.http):
-        dnf = Dnf(
-            tmp_path / "dnf",
-            asked=f"baseurl={uri}/$releasever/",
-            certified=f"baseurl={uri}/9/\nsslclientcert=/some.pem",
-            disabled=f"baseurl={uri}/gone\nenabled=0",
-            local=f"baseurl=file:{tmp_path}/served/9",
-            login=f"baseurl={uri.replace('//', '//user:secret@')}/9",
-            mirrored=f"mirrorlist={uri}/mirrors\nskip_if_unavailable=1",
-            unasked=f"baseurl={uri}/new\nskip_if_unavailable=1",
-        )
-        dnf.update()
-        digest = hashlib.sha256((tmp_path / "served/9/repodata/repomd.xml").read_bytes()).hexdigest()
-        assert set(dnf.list_archives()) == {
-            f"{uri}/9/repodata/repomd.xml {digest}",
-            f"{uri}/9/repodata/repomd.xml none",  # with a certificate, and with a login
-            f"file:{tmp_path}/served/9/repodata/repomd.xml none",
-            f"{uri}/mirrors none",
-            f"{uri}/new/repodata/repomd.xml none",
-        }
+
+
+class Mirror(Server):
+    """Shows the repository `9`, and lists of mirrors that name it, from a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._repository = folder / "9"
+        self._repository.mkdir(parents=True)
+        self._metalink = folder / "metalink"
+        super().__init__(folder)
+        (folder / "list").write_text(f"# Mirrors\n\n{self.uri}/9/\n")
+        self.change()
+        self.name_in_metalink(self.digest)
+
+    def change(self) -> None:
+        """Let the repository have another state than before."""
+        revision = str(time.monotonic_ns())
+        subprocess.run(["createrepo_c", "--quiet", "--revision", revision, self._repository], check=True)
+
+    @property
+    def digest(self) -> str:
+        """That of repomd.xml."""
+        return hashlib.sha256((self._repository / "repodata" / "repomd.xml").read_bytes()).hexdigest()
+
+    def name_in_metalink(self, digest: str, *older: str) -> None:
+        """Let the metalink name these states of the repository."""
+        alternates = "".join(ALTERNATE.format(digest=one) for one in older)
+        self._metalink.write_text(METALINK.format(digest=digest, alternates=alternates, uri=self.uri))
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[Mirror]:
+    served = Mirror(tmp_path / "served")
+    with at_work(served.http):
+        yield served
+
+
+def ask(line: str) -> str:
+    """The answer for a line of the script: "holds", "changed", or the reason that it gave none."""
+    url, digest = line.split()
+    try:
+        return "holds" if fetch_digest(url) == digest else "changed"
+    except BakeryError as error:
+        return error.message
 
 
 @pytest.mark.root
-@pytest.mark.skipif(shutil.which("dnf") is None, reason="dnf is not installed: apt-get install dnf")
+@needs_dnf
+@needs_createrepo
+def test_repositories_of_dnf(tmp_path: Path, mirror: Mirror) -> None:
+    """Where only the image can ask, nobody else can ask whether it changed."""
+    uri, digest = mirror.uri, mirror.digest
+    dnf = Dnf(
+        tmp_path / "dnf",
+        asked=f"baseurl={uri}/$releasever/",
+        certified=f"baseurl={uri}/9/\nsslclientcert=/some.pem",
+        certified_list=f"metalink={uri}/metalink?c\nsslclientcert=/some.pem",
+        disabled=f"baseurl={uri}/gone\nenabled=0",
+        local=f"baseurl=file:{tmp_path}/served/9",
+        local_list=f"mirrorlist=file://{tmp_path}/served/list",
+        login=f"baseurl={uri.replace('//', '//user:secret@')}/9",
+        login_list=f"mirrorlist={uri.replace('//', '//user:secret@')}/list?of=http://x",
+        mirrored=f"mirrorlist={uri}/mirrors\nskip_if_unavailable=1",
+        named=f"mirrorlist={uri}/list?n\nusername=user\npassword=secret",
+        spaced=f"metalink={uri}/a b\nskip_if_unavailable=1",
+        unasked=f"baseurl={uri}/new\nskip_if_unavailable=1",
+    )
+    dnf.update()
+    assert set(dnf.list_archives()) == {
+        f"{uri}/9/repodata/repomd.xml {digest}",
+        f"{uri}/9/repodata/repomd.xml none",  # with a certificate, and with a login
+        f"file:{tmp_path}/served/9/repodata/repomd.xml none",
+        f"metalink+{uri}/a%20b none",  # a line with two spaces would be no line of an archive
+        f"metalink+{uri}/metalink?c none",
+        f"mirrorlist+file://{tmp_path}/served/list none",
+        f"mirrorlist+{uri}/list?n none",
+        f"mirrorlist+{uri}/list?of=http://x none",
+        f"mirrorlist+{uri}/mirrors none",
+        f"{uri}/new/repodata/repomd.xml none",
+    }
+
+
+@pytest.mark.root
+@needs_dnf
+@needs_createrepo
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ("metalink={uri}/metalink?repo=$releasever&arch=$basearch$other", "metalink+{uri}/metalink?repo=9&arch={arch}"),
+        # dnf takes it for one, as its address says so
+        ("mirrorlist={uri}/metalink?repo=$releasever", "metalink+{uri}/metalink?repo=9"),
+        ("mirrorlist={uri}/list?arch=$basearch&repo=$releasever$other", "mirrorlist+{uri}/list?arch={arch}&repo=9"),
+        # dnf asks the list first
+        ("mirrorlist={uri}/list?both\nbaseurl={uri}/new/", "mirrorlist+{uri}/list?both"),
+    ],
+)
+def test_a_list_of_mirrors_is_asked_for_its_repository(tmp_path: Path, mirror: Mirror, option: str, line: str) -> None:
+    """`$other` is a variable of the image, as `$rltype` is one of Rocky Linux."""
+    dnf = Dnf(tmp_path / "dnf", mirrored=option.format(uri=mirror.uri))
+    (tmp_path / "dnf" / "vars" / "other").write_text("\n")
+    dnf.update()
+    before = mirror.digest
+    [listed] = dnf.list_archives()
+    assert listed == f"{line.format(uri=mirror.uri, arch=platform.machine())} {before}"
+    assert ask(listed) == "holds"
+    mirror.change()
+    mirror.name_in_metalink(mirror.digest, before)
+    assert ask(listed) == "changed"
+    dnf.update()
+    assert dnf.list_archives() == [listed.replace(before, mirror.digest)]
+
+
+@pytest.mark.root
+@needs_dnf
+@needs_createrepo
+def test_what_dnf_took_from_a_mirror_behind_does_not_hold(tmp_path: Path, mirror: Mirror) -> None:
+    """dnf accepts the older states in a metalink."""
+    mirror.name_in_metalink("b" * 64, mirror.digest)
+    dnf = Dnf(tmp_path / "dnf", mirrored=f"metalink={mirror.uri}/metalink")
+    dnf.update()
+    [listed] = dnf.list_archives()
+    assert listed == f"metalink+{mirror.uri}/metalink {mirror.digest}"
+    assert ask(listed) == "changed"
+
+
+@pytest.mark.root
+@needs_dnf
 def test_repositories_that_cannot_be_listed_are_named(tmp_path: Path) -> None:
     """One without an address: nobody knows what dnf makes of it."""
     assert Dnf(tmp_path, nowhere="enabled=1").list_archives() == ["/etc/yum.repos.d none"]

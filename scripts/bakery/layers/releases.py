@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,24 @@ from bakery.host import process
 from bakery.host.errors import BakeryError, OutageError
 from bakery.host.parallel import threads
 from bakery.layers.debian import UNDATED, AptSource, list_sources
+from bakery.layers.mirrors import HINT, METALINK, MIRRORLIST, list_mirrors, read_metalink
 from bakery.model.bases import Debootstrap
 
 # apt's own fetcher: its proxies and its kinds of address are those of the installation that follows.
 FETCHER = ("/usr/lib/apt/apt-helper", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20", "download-file")
 FETCH_SECONDS = 120.0
+LIST_BYTES = 4 << 20  # the largest lists, InRelease of Debian and Ubuntu, have about 300 KB
+# For a list of mirrors and what it names: the host that an image trusts decides, and none that this one names. As dnf
+# does, ask caches on the way for what is new, and take an answer of any type.
+DIRECT = (
+    *("-o", "Acquire::http::AllowRedirect=false"),
+    *("-o", "Acquire::http::No-Cache=true"),
+    *("-o", "Acquire::http::SendAccept=false"),
+)
+MIRRORS = 3  # of a list, which are asked in turn
+ONCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=5")  # another mirror is asked sooner than one again
 DATE = re.compile(rb"^Date: (?P<date>.+)$", re.MULTILINE)
+REDIRECTED = re.compile(r"^ +30[12378] ", re.MULTILINE)
 NOT_THERE = re.compile(r"\b404\b|File not found")
 
 
@@ -52,21 +64,42 @@ def read_clock(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UN
 def fetch_digest(url: str) -> str:
     """The SHA-256 of a list now, InRelease of apt or repomd.xml of dnf.
 
-    BakeryError if it is not there, OutageError if the archive does not answer.
+    Before the address of a list of mirrors is METALINK or MIRRORLIST. A metalink has the digest itself; of a
+    mirrorlist, the first mirror that answers counts, as it does for dnf. BakeryError if the list is not there or
+    cannot be read, OutageError if the archive does not answer.
     """
+    if url.startswith(METALINK):
+        return read_metalink(_fetch_list(url.removeprefix(METALINK), *DIRECT))
+    if url.startswith(MIRRORLIST):
+        repomd = _fetch_from_mirrors(list_mirrors(_fetch_list(url.removeprefix(MIRRORLIST), *DIRECT)))
+        return hashlib.sha256(repomd).hexdigest()
     return hashlib.sha256(_fetch_list(url)).hexdigest()
+
+
+def _fetch_from_mirrors(mirrors: Sequence[str]) -> bytes:
+    """repomd.xml of the first mirror that answers."""
+    errors = []
+    for mirror in mirrors[:MIRRORS]:
+        try:
+            return _fetch_list(f"{mirror.rstrip('/')}/repodata/repomd.xml", *DIRECT, *ONCE)
+        except BakeryError as error:
+            errors.append(f"{error.where}: {error.message}")
+    raise OutageError(f"none of the first {MIRRORS} mirrors answers", detail="\n".join(errors), hint=HINT)
 
 
 def _list_url(source: AptSource) -> str:
     return f"{source.uri.rstrip('/')}/dists/{source.suite}/InRelease"
 
 
-def _fetch_list(url: str) -> bytes:
+def _fetch_list(url: str, *options: str) -> bytes:
     with TemporaryDirectory(prefix="bakery-release-") as folder:
         target = Path(folder, "InRelease")
         try:
-            process.run([*FETCHER, url, target], timeout=FETCH_SECONDS)
+            limit = ("prlimit", f"--fsize={LIST_BYTES}")
+            process.run([*limit, *FETCHER, *options, url, target], timeout=FETCH_SECONDS)
         except process.ProcessError as error:
+            if target.exists() and target.stat().st_size >= LIST_BYTES:
+                raise BakeryError(f"the answer is longer than {LIST_BYTES >> 20} MiB", where=url) from error
             raise _explain_failure(url, error.tail) from error
         return target.read_bytes()
 
@@ -75,6 +108,8 @@ def _explain_failure(url: str, output: str) -> BakeryError:
     if NOT_THERE.search(output):
         hint = "check 'suite' and 'mirror' of the definition's base"
         return BakeryError("the package archive has no such list", where=url, hint=hint)
+    if REDIRECTED.search(output):
+        return BakeryError("it leads to another address, which is not asked", where=url, hint=HINT)
     return OutageError(
         "the package archive does not answer",
         where=url,

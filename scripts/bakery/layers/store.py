@@ -29,7 +29,7 @@ DISK, DOCUMENT, ENVELOPE = "disk.qcow2", "layer.json", "layer.dsse.json"
 class ArchiveList(Strict):
     """A list of packages that a layer was made with: InRelease of apt or repomd.xml of dnf.
 
-    `url` is without a login.
+    `url` is without a login. That of a list of mirrors has its kind before it: `metalink+` or `mirrorlist+`.
     """
 
     url: str
