@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from bakery.bake.bake import check_folders
@@ -40,6 +41,8 @@ class ToolCheck:
     def passed(self) -> bool:
         return bool(self.answer)
 
+
+_listing_plugins = Lock()  # the first probe asks Packer, and the others wait for its answer
 
 Probe = Callable[[Project], str]  # returns the version or the path; raises BakeryError when the tool does not work
 
@@ -105,7 +108,9 @@ def _plugin_probe(name: str) -> Probe:
     """Packer itself lists the plugins that it can load."""
 
     def probe(project: Project) -> str:
-        plugin = next((plugin for plugin in _list_plugins(project) if name in plugin), "")
+        with _listing_plugins:
+            plugins = _list_plugins(project)
+        plugin = next((plugin for plugin in plugins if name in plugin), "")
         if not plugin:
             raise BakeryError(f"Packer does not load {name}", hint="run 'make setup'")
         return plugin
