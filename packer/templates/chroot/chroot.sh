@@ -6,6 +6,8 @@
 set -eu
 # shellcheck disable=SC1091 # it is checked by itself
 . "$FOLDER/esp.sh"
+# shellcheck disable=SC1091
+. "$FOLDER/written.sh"
 
 if [ "$$" -ne 1 ]; then # not yet the first process of its own namespace
     echo "$$" >"$PID_FILE"
@@ -26,6 +28,7 @@ attach() {
     echo "Attaching the disk"
     root="$OUTPUT/root"
     mkdir -p "$root"
+    : >"$OUTPUT/whole"
     qemu-img convert -O raw "$BASE_DISK" "$OUTPUT/disk.raw"
     start="$(find_partition "$root_types")"
     [ -n "$start" ] || { echo "error: $BASE_DISK has no Linux root partition" >&2; exit 1; }
@@ -82,6 +85,8 @@ detach() {
     kill -KILL -1 2>/dev/null || true # processes that a package started nevertheless; this script is process 1 here
     rm -f "$root/usr/sbin/policy-rc.d"
     [ -z "$ESP" ] || write_esp
+    require_written
+    trap - EXIT
     umount --recursive "$root"
     rmdir "$root" # this unmounts the copies that other namespaces have
     await_release
@@ -98,6 +103,7 @@ await_release() {
 }
 
 attach
+trap '[ "$?" -eq 0 ] || require_written' EXIT # a step that failed may have met a full disk of this machine
 populate
 "$ANSIBLE_PLAYBOOK" --inventory image, --connection community.general.chroot \
     --extra-vars "ansible_host=$root ansible_chroot_exe=$FOLDER/clean-chroot.sh in_chroot=true" \

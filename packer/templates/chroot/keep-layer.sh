@@ -7,6 +7,8 @@ set -eu
 draft="$1/$2" root="${root:?}"
 # shellcheck disable=SC1091 # it is checked by itself
 . "${0%/*}/esp.sh"
+# shellcheck disable=SC1091
+. "${0%/*}/written.sh"
 
 # The bake itself needs the space that flattening its disk takes, and some to go on.
 used="$(du --block-size=1 "$OUTPUT/disk.raw" | cut -f 1)"
@@ -17,6 +19,7 @@ free="$(df --block-size=1 --output=avail "$OUTPUT" | tail -n 1)"
 }
 
 [ -z "$ESP" ] || write_esp
+require_written
 # Frozen, the file system on the disk is complete and does not change while it is copied.
 fsfreeze --freeze "$root"
 trap 'fsfreeze --unfreeze "$root"' EXIT

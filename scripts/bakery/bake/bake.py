@@ -17,6 +17,7 @@ from bakery.bake.keeping import keep_disk
 from bakery.bake.layers import plan_layers
 from bakery.bake.package_cache import serve_packages
 from bakery.bake.request import BakeContext, BakeRequest
+from bakery.bake.space import explain_full_disk, require_space
 from bakery.bake.variables import check_secrets, secret_environment
 from bakery.clouds import BUILDERS, manifest
 from bakery.clouds.job import Job
@@ -36,8 +37,6 @@ from bakery.model.documents import Artifact, Disk, SecretUse
 from bakery.model.project import Project
 from bakery.signing import Duty, open_keyring, save_signed
 
-# Bytes beside three copies of the base: a measured bake added 180 MB before it was sealed.
-HEADROOM = 1 << 30
 # The ansible plugin hands paths on as `name=value` words, and QEMU's options end at a comma.
 UNFIT = re.compile(r"[\s,'\"]")
 
@@ -66,10 +65,11 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
         )
         lineage = f"{base.base.name} {base.base.version}".rstrip()
         with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
-            _require_space(job)
+            require_space(job)
             commit = note_commit(job)
             values = {name: secret.value for name, secret in secrets.items()}
-            with plan_layers(job, request.inputs, values.values()).started(fresh=context.fresh) as started:
+            layers = plan_layers(job, request.inputs, values.values())
+            with layers.started(fresh=context.fresh) as started, explain_full_disk(job):
                 staging, disk, seconds = _make_locked_disk(started, context, values)
             disk_image.require_unchanged(base)
             refuse_changed(definition, vault, secrets)
@@ -175,17 +175,6 @@ def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
         drafts = folder.parent / f".{subject}"
         packer.remove_remains(drafts)
         yield drafts
-
-
-def _require_space(job: Job) -> None:
-    assert job.base
-    needed = needed_space(files.find_used_space(job.base.path))
-    files.require_space(job.scratch, needed, f"the bake of {job.definition.name}")
-
-
-def needed_space(base_size: int) -> int:
-    """The free bytes that a bake needs on a base that takes `base_size` bytes."""
-    return 3 * base_size + HEADROOM
 
 
 def _make_locked_disk(

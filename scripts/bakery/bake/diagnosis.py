@@ -1,11 +1,11 @@
 """Explains a failed build in one message: most lines that Packer prints describe consequences, not the cause."""
 
 import re
-import shutil
 import signal
 from pathlib import Path
 
 from bakery.bake.failed_task import find_cause
+from bakery.bake.space import describe_need, find_full_disk
 from bakery.bake.watch import ORIGIN, Watch
 from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError, DiskError
@@ -13,7 +13,6 @@ from bakery.host.files import MAKE_ROOM
 from bakery.host.process import ProcessError
 from bakery.machine.guest import GuestError
 
-FULL = 16 << 20  # bytes free; QEMU and qemu-img stop at the first block that does not fit
 SHOWN = 15  # lines of a console or of a program's output
 
 SCREEN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -25,12 +24,14 @@ REFUSED_FILE = re.compile(rf"{re.escape(ERROR)}(?!Task failed)")
 KILLED_HINT = "if nobody killed it, the machine may have run out of memory: see 'dmesg'; nothing was left running"
 # Packer prints this when a program that it started was stopped from outside.
 CANCELLED = "Cleanly cancelled builds after being interrupted"
+LOST = "error: not all that was written is on the disk"  # of packer/templates/chroot/written.sh
 
 
 def explain_failure(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
     """The error to show for a failed Packer."""
     failure = (
-        _full_disk(job.scratch)
+        find_full_disk(job)
+        or _lost_writes(watch, job)
         or _own_words(error)
         or _killed_packer(error)
         or _interrupted_bake(watch)
@@ -52,13 +53,15 @@ def report_kill(job: Job) -> BakeryError:
     return BakeryError("Packer ended before it finished", hint=KILLED_HINT, log=job.log)
 
 
-def _full_disk(scratch: Path) -> BakeryError | None:
-    if shutil.disk_usage(scratch).free > FULL:
+def _lost_writes(watch: Watch, job: Job) -> BakeryError | None:
+    """The error for writes that chroot.sh found lost: the disk may have room again by now."""
+    if not any(LOST in line for line in watch.lines):
         return None
     return DiskError(
-        "the disk filled up during the bake",
-        where=str(scratch.parent),
-        hint=MAKE_ROOM,
+        "this machine's disk did not take all that the bake wrote",
+        where=str(job.scratch.parent),
+        detail=describe_need(job),
+        hint=f"it was full for a while, or is failing: see 'dmesg'; {MAKE_ROOM}",
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from bakery.bake.bake import check_folders, check_rights, needed_space
+from bakery.bake.bake import check_folders, check_rights
+from bakery.bake.space import needed_space
 from bakery.bake.variables import check_size
 from bakery.clouds import BUILDERS, CLOUDS
 from bakery.clouds.job import find_template

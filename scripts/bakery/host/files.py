@@ -261,7 +261,7 @@ def explain_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DiskError(f"cannot be written: {error.strerror}", where=str(path), hint=_refusal_hint(error)) from error
+        raise DiskError(f"cannot be written: {error.strerror}", where=str(path), hint=hint_at_refusal(error)) from error
 
 
 @contextmanager
@@ -274,11 +274,12 @@ def explain_refusals(folder: Path | None = None) -> Iterator[None]:
             raise
         where = str(error.filename or folder or "")
         raise DiskError(
-            f"cannot be read or written: {error.strerror}", where=where, hint=_refusal_hint(error)
+            f"cannot be read or written: {error.strerror}", where=where, hint=hint_at_refusal(error)
         ) from error
 
 
-def _refusal_hint(error: OSError) -> str:
+def hint_at_refusal(error: OSError) -> str:
+    """A hint for a user whose disk refuses a file; empty if none helps."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             return MAKE_ROOM

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, DiskError
+from bakery.host.files import hint_at_refusal
 from bakery.host.redaction import Redactor
 
 # Variables that a child gets: the paths of programs and certificates, and the user's proxy.
@@ -248,7 +249,8 @@ class _Output:
         try:
             yield
         except OSError as error:
-            raise BakeryError(f"the log cannot be written: {error.strerror}", where=str(self._path)) from error
+            message = f"the log cannot be written: {error.strerror}"
+            raise DiskError(message, where=str(self._path), hint=hint_at_refusal(error)) from error
 
 
 def _start_child(

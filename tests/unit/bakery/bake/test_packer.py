@@ -11,7 +11,7 @@ import pytest
 from bakery.bake import packer
 from bakery.bake.bake_files import role_files
 from bakery.host import process
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, DiskError
 from bakery.model.exemption import PASSWORDS
 from doubles.packer import PackerProject, define
 
@@ -380,10 +380,18 @@ def test_a_build_that_hangs_is_stopped(world: PackerProject, monkeypatch: pytest
 
 def test_a_full_disk_is_the_reason_whatever_broke_first(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     job = world.job(define())
-    monkeypatch.setattr("bakery.bake.diagnosis.FULL", 1 << 62)
+    monkeypatch.setattr("bakery.bake.space.FULL", 1 << 62)
     world.packer("sys.exit(1)")
     with pytest.raises(BakeryError, match="the disk filled up"):
         packer.build(job, {}, [])
+
+
+def test_writes_that_the_disk_lost_are_the_reason(world: PackerProject) -> None:
+    """As chroot.sh says it; the disk has room again."""
+    world.packer("print('==> null.linux: error: not all that was written is on the disk'); sys.exit(1)")
+    with pytest.raises(DiskError, match="this machine's disk did not take all") as caught:
+        packer.build(world.job(define(mode="chroot")), {}, [])
+    assert "MiB are free, and the bake of web needs" in caught.value.detail
 
 
 def test_ctrl_c_leaves_no_guest(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bakery.host import process
-from bakery.host.errors import BakeryError, ExitCode
+from bakery.host.errors import BakeryError, DiskError, ExitCode
 from bakery.host.process import Finished, ProcessError
 from bakery.host.redaction import REDACTED
 
@@ -137,7 +137,7 @@ class TestOutput:
 
     @pytest.mark.parametrize("output", ["seq 100000", "echo x"])
     def test_full_disk_stops_the_program(self, tmp_path: Path, output: str) -> None:
-        with pytest.raises(BakeryError, match="cannot be written: No space left on device"):
+        with pytest.raises(DiskError, match="cannot be written: No space left on device"):
             sh(f"echo $$ > {tmp_path}/pids; {output}; exec sleep {FOREVER}", log=Path("/dev/full"), timeout=20)
         assert all_ended(tmp_path / "pids", 1)
 
