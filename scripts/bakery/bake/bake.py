@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bakery.bake import packer, warm_boot
 from bakery.bake.commit import read_commit
-from bakery.bake.keeping import keep_disk
+from bakery.bake.kept_disk import keep_disk
 from bakery.bake.layers import plan_layers
 from bakery.bake.package_cache import serve_packages
 from bakery.bake.request import BakeContext, BakeRequest

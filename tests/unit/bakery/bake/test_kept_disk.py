@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bakery.bake import bake
-from bakery.bake.keeping import keep_disk
+from bakery.bake.kept_disk import keep_disk
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds.job import Start
 from bakery.host.errors import BakeryError
