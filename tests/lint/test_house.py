@@ -72,7 +72,7 @@ WRITERS = {
     "clouds/local/target.py": "a copy of a disk in a scratch folder",
     "machine/qemu.py": "a probe's disk in a scratch folder",
     "machine/saved_boot.py": "the seed of a guest, in a scratch folder",
-    "machine/held_disk.py": "a raw disk in a scratch folder",
+    "machine/block_stream.py": "a raw disk in a scratch folder",
     "demo/stand_ins/apt.py": "the archive's packages and lists, in the stand-in's own folder",
     "demo/stand_ins/aws/ebs.py": "blocks of snapshots, in the stand-in's own folder",
     "demo/stand_ins/aws/serve.py": "a scratch folder for blocks",

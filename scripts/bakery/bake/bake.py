@@ -29,8 +29,8 @@ from bakery.host.timing import timed
 from bakery.host.vault import Secret, Vault
 from bakery.host.vault.secrets import hash_value, read_secrets
 from bakery.machine import block_list, disk_image, free_space, secret_search
+from bakery.machine.block_stream import describe_image, digest_disk, open_raw
 from bakery.machine.disk_image import BaseDisk
-from bakery.machine.held_disk import describe_image, digest_disk, open_raw
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk, SecretUse
 from bakery.model.project import Project
