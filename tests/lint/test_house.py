@@ -54,7 +54,7 @@ WRITERS = {
     "layers/bucket.py": "a download in a scratch folder",
     "layers/debian.py": "a disk in a scratch folder",
     "layers/download.py": "a part of a download, to go on with",
-    "layers/releases.py": "a signed list, in a scratch folder",
+    "layers/archive_lists.py": "a signed list, in a scratch folder",
     "contents/apt.py": "apt's configuration, in a scratch folder",
     "contents/archive.py": "an archive in memory",
     "refresh/apt/upgrade.py": "apt's sources, in a scratch folder",

@@ -16,8 +16,8 @@ from bakery.host.errors import BakeryError, DiskError
 from bakery.host.events import Event
 from bakery.host.parallel import Outcome, is_interrupted, run_parallel
 from bakery.host.secret_search import searchable
+from bakery.layers.archive_lists import fetch_digest
 from bakery.layers.bucket import LayerBucket, describe_loss
-from bakery.layers.releases import fetch_digest
 from bakery.layers.store import ArchiveList, Layer, LayerStore, name_end
 from bakery.machine import disk_image, secret_search
 from bakery.model import documents

@@ -1,4 +1,4 @@
-"""The state of package archives: what was made from them is as new as the lists that they sign."""
+"""The lists of package archives, InRelease of apt and repomd.xml of dnf: one that is unchanged has no newer package."""
 
 import hashlib
 import re
