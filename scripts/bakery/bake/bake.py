@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from bakery.bake import packer, warm_boot
+from bakery.bake import guest_boot, packer
 from bakery.bake.commit import read_commit
 from bakery.bake.kept_disk import keep_disk
 from bakery.bake.layers import plan_layers
@@ -259,7 +259,7 @@ def _provision_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -
         return job.base.path, {}
     hidden = [*secrets.values(), *([vault.token] if vault else ())]
     try:
-        seconds = warm_boot.build(job, secret_environment(job, vault, secrets), hidden)
+        seconds = guest_boot.build(job, secret_environment(job, vault, secrets), hidden)
     except BakeryError as error:
         if job.keep:
             error.hint = "; ".join(filter(None, [error.hint, keep_disk(job)]))
