@@ -58,7 +58,7 @@ def _refuse_links(job: Job) -> None:
     """BakeryError if a role put a link where its report belongs, which would lead to what only the bakery can read."""
     for path in (job.test_report, job.archives_report, job.root_archive):
         if path.is_symlink():
-            raise BakeryError(f"{job.subject}: a role made {path.name} a link", hint="it must be a file: mend the role")
+            raise BakeryError(f"{job.subject}: a role made {path.name} a link", hint="it must be a file: fix the role")
 
 
 def _require_seal(job: Job) -> None:
