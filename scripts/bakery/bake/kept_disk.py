@@ -48,4 +48,5 @@ def _needs_copy(made: Path, job: Job) -> bool:
     if made.suffix != ".qcow2":
         return False
     assert job.base
-    return disk_image.inspect(made).get("full-backing-filename", str(job.base.path)) != str(job.base.path)
+    backing = disk_image.inspect(made).get("full-backing-filename")
+    return backing not in (None, str(job.base.path))
