@@ -224,7 +224,10 @@ def _is_unused(path: Path) -> bool:
 
 
 def _load_entry(entry: Path, report: Reporter) -> BaseDisk | None:
-    """The disk of an entry, read in full; None unless it is complete and has the bytes that were made."""
+    """The disk of an entry; None unless it is complete and has the bytes that were made.
+
+    The disk is read in full, once for each process while its file stays the same.
+    """
     disk, document = entry / "disk.qcow2", documents.find_valid(CachedBase, entry / "base.json")
     if document is None or not disk.exists():
         return None
