@@ -194,7 +194,7 @@ class Layers:
         return True
 
     def _holds(self, layer: Layer, envelope: bytes, archives: "_Archives") -> bool:
-        """Whether a bake from nothing would make the same disk now: it is signed, not old, and no archive has changed."""
+        """Whether a bake from nothing would make the same disk: it is signed, not old, and no archive has changed."""
         if not self._is_signed(layer, envelope):  # first: what a stranger wrote may have no time
             return False
         age = time.time() - datetime.fromisoformat(layer.created).timestamp()
