@@ -17,7 +17,7 @@ from bakery.host import files
 from bakery.host.events import silent
 from bakery.machine import disk_image, free_space
 from bakery.machine.block_list import BLOCK
-from bakery.machine.held_disk import describe_image, digest_disk, open_raw
+from bakery.machine.block_stream import describe_image, digest_disk, open_raw
 
 DISK = 4 << 30  # bytes
 FILES = 600  # of up to 1 MiB in the base

@@ -22,7 +22,7 @@ from bakery.engine.pointers import Channel
 from bakery.host import files
 from bakery.host.events import silent
 from bakery.machine import disk_image
-from bakery.machine.held_disk import describe_image, digest_disk, open_raw
+from bakery.machine.block_stream import describe_image, digest_disk, open_raw
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk
 from bakery.signing import Keyring

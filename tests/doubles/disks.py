@@ -6,7 +6,7 @@ from pathlib import Path
 from bakery.host import files
 from bakery.machine import disk_image
 from bakery.machine.block_list import BlockList
-from bakery.machine.held_disk import describe_image, digest_disk, open_raw
+from bakery.machine.block_stream import describe_image, digest_disk, open_raw
 from bakery.model.documents import Disk
 
 MIB = 1 << 20

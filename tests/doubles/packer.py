@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bakery.bake import packer, warm_boot
+from bakery.bake import guest_boot, packer
 from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Job, Toolchain
 from bakery.host import files
@@ -183,7 +183,7 @@ def make_world(folder: Path, patch: pytest.MonkeyPatch) -> PackerProject:
         (folder / name).write_bytes(b"base")
     patch.setattr(packer, "separate_network", lambda *_: [])  # test_separation.py has both
     patch.setattr(packer, "separate_ansible", lambda job: job.toolchain.ansible_playbook)
-    patch.setattr(warm_boot, "can_restore", lambda _: False)  # test_warm_boot.py has it
+    patch.setattr(guest_boot, "can_restore", lambda _: False)  # test_saved_boot.py has it
     patch.setattr(qemu, "FIRMWARE", ((folder / "code.fd", folder / "vars.fd"),))
     root = folder / "project"
     project = Project(root, root / "packer" / "images", folder / "workspace")

@@ -33,7 +33,7 @@ from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
 from bakery.host.events import Event, silent
 from bakery.machine import qemu
-from bakery.machine.held_disk import digest_disk
+from bakery.machine.block_stream import digest_disk
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase

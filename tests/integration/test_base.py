@@ -14,7 +14,7 @@ import pytest
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
-from bakery.layers import debian, releases
+from bakery.layers import archive_lists, debian
 from bakery.layers.base import prepare
 from bakery.machine import disk_image, qemu
 from bakery.machine.disk_image import BaseDisk
@@ -182,12 +182,12 @@ class Redirect(BaseHTTPRequestHandler):
 def test_two_builds_of_one_archive_are_equal_bit_for_bit(system: str, tmp_path: Path) -> None:
     """In folders of other names, one after the other."""
     spec = Debootstrap(suite=SUITES[system])
-    clock = releases.read_clock(spec, RECIPE)
+    clock = archive_lists.read_clock(spec, RECIPE)
     disks = [tmp_path / "first" / "disk.qcow2", tmp_path / "second" / "deeper" / "disk.qcow2"]
     for disk in disks:
         disk.parent.mkdir(parents=True)
         debian.build(spec, RECIPE, disk, disk.with_suffix(".log"), silent, debian.UNDATED, clock)
-    if releases.read_clock(spec, RECIPE) != clock:
+    if archive_lists.read_clock(spec, RECIPE) != clock:
         pytest.skip("an archive changed between the two builds")
     first, second = map(files.sha256, disks)
     assert first == second

@@ -17,7 +17,7 @@ from bakery.clouds.definitions import Definition
 from bakery.clouds.target import EarlierDisk
 from bakery.host import process
 from bakery.host.events import Event
-from bakery.machine.held_disk import digest_disk, open_raw
+from bakery.machine.block_stream import digest_disk, open_raw
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from doubles.artifacts import artifact_of

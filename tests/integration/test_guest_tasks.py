@@ -17,7 +17,7 @@ from bakery.model.project import Project
 from bakery.model.resources import SHIPPED
 from doubles.packer import define
 
-# 80 s of an emulated guest. The bakes of test_warm_boot.py, test_locks.py and test_roles.py use the same interpreter.
+# 80 s of an emulated guest. The bakes of test_saved_boot.py, test_locks.py and test_roles.py use the same interpreter.
 pytestmark = [pytest.mark.integration, pytest.mark.soak, pytest.mark.guest]
 
 LARGE = 8 << 20  # bytes: a file that is sent in many pieces

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bakery.host.errors import BakeryError
-from bakery.layers.releases import fetch_digest
+from bakery.layers.archive_lists import fetch_digest
 from bakery.model.resources import SHIPPED
 from doubles.apt_archive import AptArchive, apt_archive
 from doubles.serving import at_work

@@ -25,7 +25,7 @@ from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.host.events import Event, silent
 from bakery.machine import disk_image, qemu
-from bakery.machine.held_disk import digest_disk
+from bakery.machine.block_stream import digest_disk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name

@@ -12,7 +12,7 @@ from bakery.engine.inspection import READ_BACK, inspect_build
 from bakery.engine.session import Session
 from bakery.machine import disk_image
 from bakery.machine.block_list import BLOCK
-from bakery.machine.held_disk import list_blocks, open_raw
+from bakery.machine.block_stream import list_blocks, open_raw
 from bakery.machine.raw_disk import RawDisk
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Check, RemoteBuild, Verdict

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from bakery.bake import packer, warm_boot
+from bakery.bake import guest_boot, packer
 from bakery.bake.commit import read_commit
-from bakery.bake.keeping import keep_disk
+from bakery.bake.kept_disk import keep_disk
 from bakery.bake.layers import plan_layers
 from bakery.bake.package_cache import serve_packages
 from bakery.bake.request import BakeContext, BakeRequest
@@ -30,8 +30,8 @@ from bakery.host.timing import timed
 from bakery.host.vault import Secret, Vault
 from bakery.host.vault.secrets import hash_value, read_secrets
 from bakery.machine import block_list, disk_image, free_space, secret_search
+from bakery.machine.block_stream import describe_image, digest_disk, open_raw
 from bakery.machine.disk_image import BaseDisk
-from bakery.machine.held_disk import describe_image, digest_disk, open_raw
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk, SecretUse
 from bakery.model.project import Project
@@ -248,7 +248,7 @@ def _provision_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -
         return job.base.path, {}
     hidden = [*secrets.values(), *([vault.token] if vault else ())]
     try:
-        seconds = warm_boot.build(job, secret_environment(job, vault, secrets), hidden)
+        seconds = guest_boot.build(job, secret_environment(job, vault, secrets), hidden)
     except BakeryError as error:
         if job.keep:
             error.hint = "; ".join(filter(None, [error.hint, keep_disk(job)]))

@@ -4,9 +4,9 @@ import re
 import signal
 from pathlib import Path
 
+from bakery.bake.build_output import ORIGIN, BuildOutput
 from bakery.bake.failed_task import find_cause
 from bakery.bake.space import describe_need, find_full_disk
-from bakery.bake.watch import ORIGIN, Watch
 from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError, DiskError
 from bakery.host.files import MAKE_ROOM
@@ -18,7 +18,7 @@ SHOWN = 15  # lines of a console or of a program's output
 SCREEN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PLACE = re.compile(r"^\s+on (?P<file>\S+) line (?P<line>\d+)")
 PLUGIN = re.compile(r"^\* (?P<source>\S+) (?P<version>.+)$")
-# Ansible 2.19 prints this before a refusal, and before the failure of a task, which `Watch` reads.
+# Ansible 2.19 prints this before a refusal, and before the failure of a task, which `BuildOutput` reads.
 ERROR = "[ERROR]: "
 REFUSED_FILE = re.compile(rf"{re.escape(ERROR)}(?!Task failed)")
 KILLED_HINT = "if nobody killed it, the machine may have run out of memory: see 'dmesg'; nothing was left running"
@@ -27,22 +27,22 @@ CANCELLED = "Cleanly cancelled builds after being interrupted"
 LOST = "error: not all that was written is on the disk"  # of packer/templates/chroot/written.sh
 
 
-def explain_failure(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
+def explain_failure(error: ProcessError, output: BuildOutput, job: Job) -> BakeryError:
     """The error to show for a failed Packer."""
     failure = (
         find_full_disk(job)
-        or _lost_writes(watch, job)
+        or _lost_writes(output, job)
         or _own_words(error)
         or _killed_packer(error)
-        or _interrupted_bake(watch)
-        or _failed_task(watch, job)
-        or _silent_guest(watch, job.console)
-        or _failed_start(watch, job.qemu_log)
-        or _missing_plugins(watch)
-        or _refused_secret(watch)
-        or _invalid_template(watch)
-        or _refused_file(watch)
-        or _last_words(error, watch)
+        or _interrupted_bake(output)
+        or _failed_task(output, job)
+        or _silent_guest(output, job.console)
+        or _failed_start(output, job.qemu_log)
+        or _missing_plugins(output)
+        or _refused_secret(output)
+        or _invalid_template(output)
+        or _refused_file(output)
+        or _last_words(error, output)
     )
     failure.log = error.log
     return failure
@@ -53,9 +53,9 @@ def report_kill(job: Job) -> BakeryError:
     return BakeryError("Packer ended before it finished", hint=KILLED_HINT, log=job.log)
 
 
-def _lost_writes(watch: Watch, job: Job) -> BakeryError | None:
+def _lost_writes(output: BuildOutput, job: Job) -> BakeryError | None:
     """The error for writes that chroot.sh found lost: the disk may have room again by now."""
-    if not any(LOST in line for line in watch.lines):
+    if not any(LOST in line for line in output.lines):
         return None
     return DiskError(
         "this machine's disk did not take all that the bake wrote",
@@ -81,14 +81,14 @@ def _killed_packer(error: ProcessError) -> BakeryError | None:
     )
 
 
-def _interrupted_bake(watch: Watch) -> BakeryError | None:
-    if not any(CANCELLED in line for line in watch.lines):
+def _interrupted_bake(output: BuildOutput) -> BakeryError | None:
+    if not any(CANCELLED in line for line in output.lines):
         return None
     return BakeryError("the bake was interrupted", hint="nothing was left running; run it again")
 
 
-def _failed_task(watch: Watch, job: Job) -> BakeryError | None:
-    failure = watch.failure
+def _failed_task(output: BuildOutput, job: Job) -> BakeryError | None:
+    failure = output.failure
     if failure is None:
         return None
     if failure.unreachable:
@@ -107,36 +107,36 @@ def _failed_task(watch: Watch, job: Job) -> BakeryError | None:
     )
 
 
-def _silent_guest(watch: Watch, console: Path) -> GuestError | None:
-    if not any("Timeout waiting for SSH" in line for line in watch.lines):
+def _silent_guest(output: BuildOutput, console: Path) -> GuestError | None:
+    if not any("Timeout waiting for SSH" in line for line in output.lines):
         return None
-    output = _last_lines(console.read_text(errors="replace")) if console.exists() else ""
+    shown = _last_lines(console.read_text(errors="replace")) if console.exists() else ""
     return GuestError(
         "the guest never answered on SSH",
         where=str(console),
-        detail=output or "the console is empty as well: the firmware found nothing to boot",
+        detail=shown or "the console is empty as well: the firmware found nothing to boot",
         hint="the console shows how far the boot came; a base needs UEFI boot, cloud-init and an SSH server",
     )
 
 
-def _failed_start(watch: Watch, log: Path) -> GuestError | None:
-    if not any("Qemu failed to start" in line for line in watch.lines):
+def _failed_start(output: BuildOutput, log: Path) -> GuestError | None:
+    if not any("Qemu failed to start" in line for line in output.lines):
         return None
-    output = log.read_text(errors="replace") if log.exists() else ""
-    return GuestError("QEMU did not start", detail=_last_lines(output), hint="run 'bakery doctor bake'")
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return GuestError("QEMU did not start", detail=_last_lines(text), hint="run 'bakery doctor bake'")
 
 
-def _missing_plugins(watch: Watch) -> BakeryError | None:
-    if not any("Missing plugins" in line for line in watch.lines):
+def _missing_plugins(output: BuildOutput) -> BakeryError | None:
+    if not any("Missing plugins" in line for line in output.lines):
         return None
-    missing = [f"{match['source']} {match['version']}" for line in watch.lines if (match := PLUGIN.match(line))]
+    missing = [f"{match['source']} {match['version']}" for line in output.lines if (match := PLUGIN.match(line))]
     return BakeryError(
         f"Packer has no plugin {', '.join(missing)}", hint="run 'make setup', or 'bakery doctor' to see what is missing"
     )
 
 
-def _refused_secret(watch: Watch) -> BakeryError | None:
-    text = " ".join(line.strip() for line in watch.lines)
+def _refused_secret(output: BuildOutput) -> BakeryError | None:
+    text = " ".join(line.strip() for line in output.lines)
     match = re.search(r'Call to function "vault" failed: (.+?)(?:\.? {2}|$)', text)
     return (
         BakeryError(f"Packer cannot read a secret: {match[1]}", hint="is VAULT_ADDR reachable from here?")
@@ -145,41 +145,41 @@ def _refused_secret(watch: Watch) -> BakeryError | None:
     )
 
 
-def _invalid_template(watch: Watch) -> BakeryError | None:
+def _invalid_template(output: BuildOutput) -> BakeryError | None:
     """The first HCL error: `Error: title`, then the location, then a paragraph that explains it."""
-    start = next((number for number, line in enumerate(watch.lines) if line.startswith("Error: ")), None)
+    start = next((number for number, line in enumerate(output.lines) if line.startswith("Error: ")), None)
     if start is None:
         return None
     end = next(
-        (n for n in range(start + 1, len(watch.lines)) if watch.lines[n].startswith("Error: ")), len(watch.lines)
+        (n for n in range(start + 1, len(output.lines)) if output.lines[n].startswith("Error: ")), len(output.lines)
     )
-    block = watch.lines[start + 1 : end]
+    block = output.lines[start + 1 : end]
     place = next((match for line in block if (match := PLACE.match(line))), None)
     lines = [line.strip() for line in block if line.strip() and not PLACE.match(line) and "source code not" not in line]
     return BakeryError(
-        f"Packer refuses the template: {watch.lines[start].removeprefix('Error: ')}",
+        f"Packer refuses the template: {output.lines[start].removeprefix('Error: ')}",
         where=f"{place['file']}:{place['line']}" if place else "",
         detail="\n".join(lines[:SHOWN]),
         hint="fix the template and run it again; nothing was started",
     )
 
 
-def _refused_file(watch: Watch) -> BakeryError | None:
+def _refused_file(output: BuildOutput) -> BakeryError | None:
     """A file that Ansible cannot read, such as tasks that are no YAML: no task fails then."""
-    start = next((number for number, line in enumerate(watch.lines) if REFUSED_FILE.match(line)), None)
+    start = next((number for number, line in enumerate(output.lines) if REFUSED_FILE.match(line)), None)
     if start is None:
         return None
-    origin = next((match for line in watch.lines[start:] if (match := ORIGIN.match(line))), None)
+    origin = next((match for line in output.lines[start:] if (match := ORIGIN.match(line))), None)
     return BakeryError(
-        f"Ansible stopped: {watch.lines[start].removeprefix(ERROR)}",
+        f"Ansible stopped: {output.lines[start].removeprefix(ERROR)}",
         where=origin["where"] if origin else "",
         hint="correct the file, and run it again",
     )
 
 
-def _last_words(error: ProcessError, watch: Watch) -> BakeryError:
+def _last_words(error: ProcessError, output: BuildOutput) -> BakeryError:
     """Packer's own summary of what went wrong, else its last lines."""
-    summary = [line for line in watch.lines if " errored after " in line]
+    summary = [line for line in output.lines if " errored after " in line]
     reason = summary[-1].split(": ", 1)[-1] if summary else f"exit code {error.returncode}"
     return BakeryError(f"Packer failed: {reason}", detail=_last_lines(error.tail), hint="the log has all of its output")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from bakery.bake.watch import TaskFailure
+from bakery.bake.build_output import TaskFailure
 from bakery.clouds.job import Job
 from bakery.host import yamlfile
 from bakery.host.yamlfile import Keys

@@ -67,8 +67,8 @@ def copy_disk(job: Job, monitor: Path, key: str) -> None:
 
 
 def _back_up(qemu: Monitor, target: Path) -> None:
-    job = {"job-id": "layer", "auto-dismiss": False}
-    qemu.run("drive-backup", device=DISK, target=str(target), sync="full", format="qcow2", **job)
+    options = {"job-id": "layer", "auto-dismiss": False}
+    qemu.run("drive-backup", device=DISK, target=str(target), sync="full", format="qcow2", **options)
 
     def probe() -> dict[str, str] | None:
         [state] = [state for state in qemu.run("query-jobs") if state["id"] == "layer"]

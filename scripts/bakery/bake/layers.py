@@ -16,8 +16,8 @@ from bakery.host.errors import BakeryError, DiskError
 from bakery.host.events import Event
 from bakery.host.parallel import Outcome, is_interrupted, run_parallel
 from bakery.host.secret_search import searchable
+from bakery.layers.archive_lists import fetch_digest
 from bakery.layers.bucket import LayerBucket, describe_loss
-from bakery.layers.releases import fetch_digest
 from bakery.layers.store import ArchiveList, Layer, LayerStore, name_end
 from bakery.machine import disk_image, secret_search
 from bakery.model import documents
@@ -95,11 +95,11 @@ class Layers:
                 if self.bucket and isinstance(error, KeyboardInterrupt):
                     self.bucket.close()  # nobody waits for an upload then
                 if kept := self._keep_drafts(of_killed_run=False):
-                    self._tell_kept(kept[-1], error, fresh=fresh)
+                    self._report_kept(kept[-1], error, fresh=fresh)
                 raise
             self._keep_drafts(of_killed_run=False)
 
-    def _tell_kept(self, last: Cut, error: BaseException, *, fresh: bool) -> None:
+    def _report_kept(self, last: Cut, error: BaseException, *, fresh: bool) -> None:
         """Say which layer a failed bake kept last: in the hint of its error, or in a note if nobody sees that."""
         text = f"the layer {name_end(last.last)} is kept" + ("" if fresh else ", and the next bake starts there")
         if isinstance(error, BakeryError) and not is_interrupted():
@@ -194,7 +194,7 @@ class Layers:
         return True
 
     def _holds(self, layer: Layer, envelope: bytes, archives: "_Archives") -> bool:
-        """Whether a bake from nothing would make a layer again: it is signed, not old, and no archive has changed."""
+        """Whether a bake from nothing would make the same disk: it is signed, not old, and no archive has changed."""
         if not self._is_signed(layer, envelope):  # first: what a stranger wrote may have no time
             return False
         age = time.time() - datetime.fromisoformat(layer.created).timestamp()
@@ -292,7 +292,8 @@ class _Archives:
             url = changed[0].url
             self._named.add(url)
             error = self._answers[url].error
-            reason = error.message if error else "it has changed"
+            hint = f" ({error.hint})" if error and error.hint else ""
+            reason = f"{error.message}{hint}" if error else "it has changed"
             text = f"a layer is not used, because of the archive {url}: {reason}"
             self._job.report(Event("note", "bake", self._job.subject, text))
         return not changed

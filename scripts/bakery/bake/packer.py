@@ -10,10 +10,10 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from bakery.bake import guest_layers
+from bakery.bake.build_output import BuildOutput
 from bakery.bake.diagnosis import explain_failure, report_kill
 from bakery.bake.separation import separate_ansible, separate_network
 from bakery.bake.variables import ansible_variables, common_variables
-from bakery.bake.watch import Watch
 from bakery.clouds import BUILDERS
 from bakery.clouds.job import Job
 from bakery.host import files, process
@@ -36,29 +36,29 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
     job.ansible_files.mkdir(mode=0o700, exist_ok=True)
     variables = _write_variables(job, separate_ansible(job))
     job.log.parent.mkdir(parents=True, exist_ok=True)
-    watch = Watch(job)
+    output = BuildOutput(job)
     with _short_folder(job.scratch) as temporary:
         try:
             monitor = temporary / "monitor"
             build_env = {**_packer_environment(job, temporary), "QEMU_MONITOR": str(monitor), **env}
             with guest_layers.answered(job, monitor) if job.definition.mode == "vm" else nullcontext():
-                _run_build(job, build_env, list(secrets), variables, watch)
+                _run_build(job, build_env, list(secrets), variables, output)
         except process.ProcessError as error:
-            raise explain_failure(error, watch, job) from error
+            raise explain_failure(error, output, job) from error
         finally:
             release(job.scratch)
-    if not watch.ended:
+    if not output.ended:
         raise report_kill(job)
     _refuse_links(job)
     _require_seal(job)
-    return watch.finish()
+    return output.finish()
 
 
 def _refuse_links(job: Job) -> None:
     """BakeryError if a role put a link where its report belongs, which would lead to what only the bakery can read."""
     for path in (job.test_report, job.archives_report, job.root_archive):
         if path.is_symlink():
-            raise BakeryError(f"{job.subject}: a role made {path.name} a link", hint="it must be a file: mend the role")
+            raise BakeryError(f"{job.subject}: a role made {path.name} a link", hint="it must be a file: fix the role")
 
 
 def _require_seal(job: Job) -> None:
@@ -81,20 +81,20 @@ def validate(job: Job) -> None:
     """
     job.ansible_files.mkdir(mode=0o700, exist_ok=True)
     variables = _write_variables(job, job.toolchain.ansible_playbook)
-    watch = Watch(job)
+    output = BuildOutput(job)
     with _short_folder(job.scratch) as temporary:
         try:
             process.run(
                 [job.toolchain.packer, "validate", *_build_arguments(job, variables)],
                 env=_packer_environment(job, temporary),
                 timeout=VALIDATE_SECONDS,
-                on_output=watch.line,
+                on_output=output.add_line,
             )
         except process.ProcessError as error:
-            raise explain_failure(error, watch, job) from error
+            raise explain_failure(error, output, job) from error
 
 
-def _run_build(job: Job, env: Mapping[str, str], secrets: list[str], variables: Path, watch: Watch) -> None:
+def _run_build(job: Job, env: Mapping[str, str], secrets: list[str], variables: Path, output: BuildOutput) -> None:
     # Packer then leaves its folder of the disk. The guest ends with the namespaces of the bake, or by `release`.
     on_error = ["-on-error=abort"] if job.keep else []
     try:
@@ -104,7 +104,7 @@ def _run_build(job: Job, env: Mapping[str, str], secrets: list[str], variables: 
             secrets=secrets,
             timeout=TIMEOUT_SECONDS,
             log=job.log,
-            on_output=watch.line,
+            on_output=output.add_line,
         )
     finally:
         # The guest and QEMU write these themselves. An error shows lines of them, and CI keeps them.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.bake.watch import PREFIX
+from bakery.bake.build_output import PREFIX
 
 # In the words of ansible.posix 2.1: a heading, the time, a line of `=`, and then each task, the longest first.
 HEADING = re.compile(r"^TASKS RECAP \*")

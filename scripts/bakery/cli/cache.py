@@ -46,7 +46,7 @@ def render_size(size: int) -> str:
 
 @app.command("ls")
 def list_layers(workspace: options.Workspace = options.WORKSPACE, json: options.Json = False) -> None:
-    """List the layers, the one that was used last first.
+    """List the layers, the most recently used first.
 
     A layer is the disk of a bake after some of its steps. The next bake whose first steps have the same inputs starts
     there. SAVES is the time that these steps took. If BAKERY_LAYERS names a folder, the layers in it are listed; those
@@ -76,7 +76,7 @@ def gc(
         typer.Option(
             "--size",
             metavar="SIZE",
-            help="Keep the last used layers up to this size, such as 5GiB.",
+            help="Keep the most recently used layers up to this size, such as 5GiB.",
             show_default=False,
         ),
     ] = "0B",
@@ -96,10 +96,10 @@ def gc(
 
 @app.command()
 def verify(workspace: options.Workspace = options.WORKSPACE) -> None:
-    """Read all layers, and remove those whose disk is not the one that was kept; exit 1 if there are any.
+    """Read all layers, and remove the damaged ones.
 
-    Each bake checks the layer that it starts from, so this only tells of a failing disk before a bake does. If
-    BAKERY_LAYERS names a bucket, the layers in it are not read.
+    A layer is damaged if its disk is not the one that was kept; the exit code is 1 if there was one. Each bake checks
+    the layer that it starts from, so this only finds a failing disk sooner. Layers in a bucket are not read.
 
     Example: bakery cache verify
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bakery.clouds.phases import ReportProgress
 from bakery.host.errors import ConflictError
-from bakery.machine.held_disk import HeldDisk
+from bakery.machine.block_stream import BlockStream
 from bakery.model.distribution import CloudDistribution
 from bakery.model.documents import ImageLocation
 
@@ -34,4 +34,4 @@ class ReadRequest:
 
 
 # The block ends what the reading needs at the cloud. BakeryError if a disk cannot be read, or not whole.
-OpenDisk = Callable[[ReadRequest], AbstractContextManager[HeldDisk]]
+OpenDisk = Callable[[ReadRequest], AbstractContextManager[BlockStream]]

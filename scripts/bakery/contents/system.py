@@ -81,7 +81,7 @@ def read_system(system: System, of: Versioned, report: Path, scratch: Path, syft
     listing = _read_listing(report, tree, packages)
     packages = tuple(replace(package, archive=listing.archive_of(package)) for package in packages)
     sboms = list_components(system.tree, of, packages, syft, scratch)
-    files_there = list_files(system.entries, family.read_owners(system.tree))
+    file_list = list_files(system.entries, family.read_owners(system.tree))
     return SystemContents(
         os=_os_name(root),
         packages=packages,
@@ -89,7 +89,7 @@ def read_system(system: System, of: Versioned, report: Path, scratch: Path, syft
         boot=system.boot,
         archives=listing.archives,
         database=pack_folder(tree, family.OMITTED),
-        files=pack_files(replace(files_there, entries=system.content.entries)),
+        files=pack_files(replace(file_list, entries=system.content.entries)),
         sboms=sboms,
         content_digest=system.content.digest,
     )

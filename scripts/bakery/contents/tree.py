@@ -65,7 +65,7 @@ def read_entries(raw: Path, partition: Partition) -> tuple[Entry, ...]:
 
 
 def copy_root(root: FileSystem, tree: Path) -> tuple[Entry, ...]:
-    """All entries of a system, of which the folders, files and links but OMITTED are copied while they are read.
+    """All entries of a system. Its folders, files and links are copied while they are read, except for OMITTED ones.
 
     `tree` is a new folder that only its owner can read. UnreadableError if the file system is damaged.
     """
@@ -89,22 +89,22 @@ def _is_omitted(path: str) -> bool:
 
 
 def _copy_node(reader: ExtReader, node: Node, target: Path) -> bytes:
-    """Copy a folder, link or file; what an entry has as its content."""
+    """Copy a folder, link or file, and return the content of its entry."""
     if stat.S_ISREG(node.mode):
-        content = hashlib.sha256()
+        digest = hashlib.sha256()
         with target.open("xb") as file:
             for piece in reader.read(node):
-                content.update(piece)
+                digest.update(piece)
                 file.write(piece)
         if node.mode & stat.S_IXUSR:  # syft reads the versions of programs
             target.chmod(0o700)
-        return content.hexdigest().encode()
-    content_there = _read_content(reader, node)
+        return digest.hexdigest().encode()
+    content = _read_content(reader, node)
     if stat.S_ISDIR(node.mode):
         target.mkdir(mode=0o700)
     elif stat.S_ISLNK(node.mode):
-        target.symlink_to(os.fsdecode(content_there))
-    return content_there
+        target.symlink_to(os.fsdecode(content))
+    return content
 
 
 @contextmanager

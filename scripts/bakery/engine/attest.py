@@ -12,7 +12,7 @@ from bakery.engine.read_back import ImageReader
 from bakery.host.errors import BakeryError, NotFoundError, PartialError
 from bakery.host.text import count_of
 from bakery.machine.block_list import BlockList
-from bakery.machine.held_disk import digest_disk
+from bakery.machine.block_stream import digest_disk
 from bakery.model.documents import ImageLocation, Strict
 from bakery.model.naming import full_name
 from bakery.provenance import PREDICATE_TYPE, AttestedDisk, compare_disks, find_disk

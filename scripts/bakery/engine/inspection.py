@@ -13,7 +13,7 @@ from bakery.host.events import Event
 from bakery.host.redaction import Redactor
 from bakery.host.secret_search import refuse_secrets
 from bakery.machine.block_list import BlockList
-from bakery.machine.held_disk import HeldDisk, list_blocks, write_raw
+from bakery.machine.block_stream import BlockStream, list_blocks, write_raw
 from bakery.model.baked import part_folder
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Check, ImageLocation, RemoteBuild, Verdict
@@ -40,7 +40,7 @@ def inspect_build(session: Session, definition: ImageDefinition, build: RemoteBu
     redact = Redactor(values)
     seconds: dict[str, float] = {}
 
-    def inspect(disk: HeldDisk, scratch: Path) -> list[Check]:
+    def inspect(disk: BlockStream, scratch: Path) -> list[Check]:
         raw = scratch / "disk.raw"
         read = read_back_check(list_blocks(write_raw(disk, raw)))
         checks = check_content(raw, definition, values, seconds)

@@ -15,7 +15,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.events import Event, report_step
 from bakery.machine import disk_image
 from bakery.machine.block_list import FILE, BlockList
-from bakery.machine.held_disk import DiskDigest, digest_disk, open_raw
+from bakery.machine.block_stream import DiskDigest, digest_disk, open_raw
 from bakery.model.baked import Baked
 from bakery.model.documents import Artifact, Publication, RemoteBuild, Verdict
 from bakery.model.naming import full_name

@@ -11,7 +11,7 @@ from bakery.engine.logins import open_vault, read_build_credentials, read_creden
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter, report_step
-from bakery.machine.held_disk import HeldDisk
+from bakery.machine.block_stream import BlockStream
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import ImageLocation
 from bakery.model.project import Project
@@ -34,7 +34,7 @@ class ImageReader:
     report: Reporter
     by_builder: bool = False
 
-    def read(self, target: str, location: ImageLocation, use: Callable[[HeldDisk, Path], Result]) -> Result:
+    def read(self, target: str, location: ImageLocation, use: Callable[[BlockStream, Path], Result]) -> Result:
         """The result of `use` for the disk of an image and a scratch folder. BakeryError if it cannot be read."""
         open_disk = CLOUDS[target].open_disk
         if open_disk is None:

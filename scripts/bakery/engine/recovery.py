@@ -10,8 +10,8 @@ from bakery.engine.read_back import ImageReader
 from bakery.engine.session import Session
 from bakery.host import files
 from bakery.host.errors import BakeryError, describe_error
+from bakery.machine.block_stream import BlockStream, digest_disk, write_raw
 from bakery.machine.disk_image import to_qcow2
-from bakery.machine.held_disk import HeldDisk, digest_disk, write_raw
 from bakery.model import baked
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk, ImageLocation, Publication
@@ -52,13 +52,13 @@ def _list_images(record: Record) -> Iterator[tuple[str, ImageLocation]]:
             yield from ((publication.target, location) for location in publication.locations if location.owned)
 
 
-def _write_disk(record: Record, held: HeldDisk, folder: Path) -> Artifact:
+def _write_disk(record: Record, disk: BlockStream, folder: Path) -> Artifact:
     """Write the disk into a folder; its document, as the bake wrote it."""
-    raw, disk = folder / "disk.raw", folder / "disk.qcow2"
-    digest = digest_disk(write_raw(replace(held, size=record.size or held.size), raw))  # clouds round sizes up
+    raw, image = folder / "disk.raw", folder / "disk.qcow2"
+    digest = digest_disk(write_raw(replace(disk, size=record.size or disk.size), raw))  # clouds round sizes up
     if digest.sha256 != record.raw_sha256:
         raise BakeryError(f"its disk has the digest {digest.sha256}, expected {record.raw_sha256}")
-    to_qcow2(raw, disk, compress=False)
+    to_qcow2(raw, image, compress=False)
     assert record.base  # `_list_images` gives no image otherwise
     return Artifact(
         image=record.image,
@@ -69,7 +69,7 @@ def _write_disk(record: Record, held: HeldDisk, folder: Path) -> Artifact:
         input_key=record.input_key,
         inputs=record.inputs,
         base=record.base,
-        disk=Disk(str(disk), "qcow2", digest.size, record.sha256, record.raw_sha256),
+        disk=Disk(str(image), "qcow2", digest.size, record.sha256, record.raw_sha256),
         commit=record.commit,
         tools=record.tools,
         seconds={},

@@ -187,13 +187,13 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
     began = time.monotonic()
     session.catalog.renew_heads()
     with parallel.threads(jobs) as submit:
-        work = _Work(session, names, jobs, _ImageThreads(submit), datetime.now(UTC) if rebuild else None)
-        stop = work.do_all()
-    return work.describe(stop, time.monotonic() - began)
+        scheduler = _Scheduler(session, names, jobs, _ImageThreads(submit), datetime.now(UTC) if rebuild else None)
+        stop = scheduler.run_all()
+    return scheduler.describe(stop, time.monotonic() - began)
 
 
-class _Work:
-    """The work of a run on its images: those that have begun, and the plan of the others."""
+class _Scheduler:
+    """Begins the images of a run as they become due: the plan is made again whenever a parent is done."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class _Work:
         self._examined: set[str] = set()
         self._unchanged: dict[str, Action] = {}
 
-    def do_all(self) -> BakeryError | None:
+    def run_all(self) -> BakeryError | None:
         """Work until nothing is due; the error that ended this before. Raises it if no image had begun."""
         try:
             with explain_refusals():

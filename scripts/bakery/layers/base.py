@@ -13,7 +13,7 @@ from pathlib import Path
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter, report_step, silent
-from bakery.layers import checksums, debian, releases
+from bakery.layers import archive_lists, checksums, debian
 from bakery.layers.debian import UNDATED
 from bakery.layers.download import download
 from bakery.machine import disk_image
@@ -130,7 +130,7 @@ def _resolve_packages(
 
     It is not asked about dated archives, which have one answer.
     """
-    state = releases.read_state(spec, recipe, archives)
+    state = archive_lists.read_state(spec, recipe, archives)
     if archives and all(source.use_dated(archives) != source for source in debian.list_sources(spec, recipe)):
         return state
     answer = cache / "bases" / f"{_cache_key(QemuBase(debootstrap=spec), recipe, state)}.packages"
@@ -159,7 +159,7 @@ def _make_base(
         draft.mkdir()
         disk = draft / "disk.qcow2"
         if base.debootstrap:
-            clock = releases.read_clock(base.debootstrap, recipe, archives)
+            clock = archive_lists.read_clock(base.debootstrap, recipe, archives)
             log = entry.with_name(f"{entry.name}.log")
             debian.build(base.debootstrap, recipe, disk, log, report, archives, clock)
             digest = files.sha256(disk)
@@ -224,7 +224,10 @@ def _is_unused(path: Path) -> bool:
 
 
 def _load_entry(entry: Path, report: Reporter) -> BaseDisk | None:
-    """The disk of an entry, read in full; None unless it is complete and has the bytes that were made."""
+    """The disk of an entry; None unless it is complete and has the bytes that were made.
+
+    The disk is read in full, once for each process while its file stays the same.
+    """
     disk, document = entry / "disk.qcow2", documents.find_valid(CachedBase, entry / "base.json")
     if document is None or not disk.exists():
         return None

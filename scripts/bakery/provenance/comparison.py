@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from bakery.host.text import count_of
 from bakery.machine.block_list import BLOCK, BlockList
-from bakery.machine.held_disk import DiskDigest
+from bakery.machine.block_stream import DiskDigest
 from bakery.provenance.subjects import AttestedDisk
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bakery.machine.held_disk import DiskDigest
+from bakery.machine.block_stream import DiskDigest
 from bakery.model.documents import ImageLocation
 
 RAW = "sha256"  # of a disk's bytes, as one raw file

@@ -1,8 +1,8 @@
 # shellcheck shell=sh # part of a task
 #
 # As Debian.sh, for dnf: the address of repomd.xml of each repository and the SHA-256 of the one that dnf has. That of a
-# list of mirrors, with its kind before it, if dnf asks one: scripts/bakery/layers/releases.py asks it as well. Only the
-# image can ask a repository with a login or a certificate.
+# list of mirrors, with its kind before it, if dnf asks one: scripts/bakery/layers/archive_lists.py asks it as well.
+# Only the image can ask a repository with a login or a certificate.
 python="$(sed -n '1s/^#! *//p' "$(command -v dnf)")"
 # shellcheck disable=SC2086 # the interpreter and its options
 $python - <<'END' || echo "/etc/yum.repos.d none"

@@ -8,7 +8,7 @@ from bakery.clouds.aws.settings import AwsBase, AwsDistribution
 from bakery.clouds.cloud import Cloud, Topic, Where
 from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Target
-from bakery.machine.held_disk import HeldDisk
+from bakery.machine.block_stream import BlockStream
 from bakery.model.bucket import Bucket
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
@@ -49,7 +49,7 @@ def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> V
     return find_base(definition, credentials)
 
 
-def _open_disk(request: ReadRequest) -> AbstractContextManager[HeldDisk]:
+def _open_disk(request: ReadRequest) -> AbstractContextManager[BlockStream]:
     from bakery.clouds.aws.read_back import open_disk  # boto3 takes 150 ms to import
 
     return open_disk(request)

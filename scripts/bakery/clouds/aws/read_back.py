@@ -17,7 +17,7 @@ from bakery.clouds.phases import ReportProgress
 from bakery.clouds.read_back import OtherDiskError, ReadRequest
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.waiting import wait_until
-from bakery.machine.held_disk import HeldDisk, fetch_blocks
+from bakery.machine.block_stream import BlockStream, fetch_blocks
 from bakery.machine.raw_disk import GIB
 from bakery.model.documents import ImageLocation
 
@@ -28,7 +28,7 @@ BODY_PAUSE = 1.0  # seconds before the next try
 
 
 @contextmanager
-def open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
+def open_disk(request: ReadRequest) -> Iterator[BlockStream]:
     """The disk behind an AMI, of any owner who shares its snapshot."""
     location = request.location
     account = connect(location.region, request.credentials)
@@ -56,7 +56,7 @@ def find_snapshot(ec2: EC2Client, location: ImageLocation) -> str:
     return snapshot
 
 
-def read_snapshot(ebs: EBSClient, snapshot: str, report_progress: ReportProgress) -> HeldDisk:
+def read_snapshot(ebs: EBSClient, snapshot: str, report_progress: ReportProgress) -> BlockStream:
     """The blocks of a snapshot, several fetched at once; BakeryError for the first that cannot be read intact."""
     size, tokens = list_blocks(ebs, snapshot)
 
@@ -69,7 +69,7 @@ def read_snapshot(ebs: EBSClient, snapshot: str, report_progress: ReportProgress
             yield index, block
             report_progress(number / len(tokens))
 
-    return HeldDisk(size, read_blocks())
+    return BlockStream(size, read_blocks())
 
 
 def list_blocks(ebs: EBSClient, snapshot: str) -> tuple[int, dict[int, str]]:

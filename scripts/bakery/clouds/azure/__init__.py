@@ -8,7 +8,7 @@ from bakery.clouds.azure.settings import AzureBase, AzureDistribution
 from bakery.clouds.cloud import Cloud
 from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Target
-from bakery.machine.held_disk import HeldDisk
+from bakery.machine.block_stream import BlockStream
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
 from bakery.model.project import Project
@@ -32,7 +32,7 @@ def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> V
     return find_base(definition, credentials)
 
 
-def _open_disk(request: ReadRequest) -> AbstractContextManager[HeldDisk]:
+def _open_disk(request: ReadRequest) -> AbstractContextManager[BlockStream]:
     from bakery.clouds.azure.read_back import open_disk  # the SDK takes 700 ms to import
 
     return open_disk(request)

@@ -18,7 +18,7 @@ from bakery.clouds.phases import ReportProgress
 from bakery.clouds.read_back import ReadRequest
 from bakery.host.errors import BakeryError, UsageError
 from bakery.machine.block_list import BLOCK
-from bakery.machine.held_disk import HeldDisk, fetch_blocks
+from bakery.machine.block_stream import BlockStream, fetch_blocks
 
 SAS_SECONDS = 4 * 3600  # a disk of 30 GiB at 20 Mbit/s; the export ends by itself if this run is killed
 FOOTER = 512  # bytes behind the disk: the export is a fixed VHD
@@ -28,7 +28,7 @@ TAGS = {"bakery:purpose": "read back"}  # a killed run leaves a disk with this t
 
 
 @contextmanager
-def open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
+def open_disk(request: ReadRequest) -> Iterator[BlockStream]:
     """The disk of a version, as a disk that is made of its replica in the location's region."""
     settings = request.settings
     if not isinstance(settings, AzureDistribution):
@@ -50,7 +50,7 @@ def open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
         _remove_disk(session, settings.resource_group, name)
 
 
-def read_pages(blob: BlobClient, address: GalleryVersion, report_progress: ReportProgress) -> HeldDisk:
+def read_pages(blob: BlobClient, address: GalleryVersion, report_progress: ReportProgress) -> BlockStream:
     """The written pages of an exported disk, several blocks fetched at once. `address` is for messages."""
     where = str(address)  # never the blob's URL, which has the signature
     with explain_errors("list the pages of the exported disk", where):
@@ -73,7 +73,7 @@ def read_pages(blob: BlobClient, address: GalleryVersion, report_progress: Repor
             yield index, block
             report_progress(number / len(indexes))
 
-    return HeldDisk(size, read_blocks())
+    return BlockStream(size, read_blocks())
 
 
 def _make_disk(session: AzureSession, group: str, name: str, address: GalleryVersion, region: str) -> None:

@@ -10,7 +10,7 @@ from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Target
 from bakery.host.errors import NotFoundError
 from bakery.machine import disk_image
-from bakery.machine.held_disk import HeldDisk, open_raw
+from bakery.machine.block_stream import BlockStream, open_raw
 from bakery.model.bases import QemuBase
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
@@ -23,7 +23,7 @@ def _open_target(project: Project, _definition: ImageDefinition, _credentials: M
 
 
 @contextmanager
-def _open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
+def _open_disk(request: ReadRequest) -> Iterator[BlockStream]:
     """The content of a stored disk. NotFoundError if the store has none of that name."""
     disk = request.store / Path(request.location.id).name  # records of release 0.1 have a path
     if not disk.is_file():

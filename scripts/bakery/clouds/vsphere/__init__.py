@@ -8,7 +8,7 @@ from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Target
 from bakery.clouds.vsphere.builder import BUILDER, FIELDS
 from bakery.clouds.vsphere.settings import VsphereBase, VsphereDistribution
-from bakery.machine.held_disk import HeldDisk
+from bakery.machine.block_stream import BlockStream
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
 from bakery.model.project import Project
@@ -36,7 +36,7 @@ def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> V
     return find_base(definition, credentials)
 
 
-def _open_disk(request: ReadRequest) -> AbstractContextManager[HeldDisk]:
+def _open_disk(request: ReadRequest) -> AbstractContextManager[BlockStream]:
     from bakery.clouds.vsphere.read_back import open_disk  # requests takes 80 ms to import
 
     return open_disk(request)

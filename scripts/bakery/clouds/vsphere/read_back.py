@@ -15,7 +15,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, UsageError
 from bakery.host.waiting import wait_until
 from bakery.machine import disk_image
-from bakery.machine.held_disk import HeldDisk, open_raw
+from bakery.machine.block_stream import BlockStream, open_raw
 
 SESSIONS = "/content/library/item/download-session"
 FILES = "/content/library/item/downloadsession/file"
@@ -41,7 +41,7 @@ class _Download:
 
 
 @contextmanager
-def open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
+def open_disk(request: ReadRequest) -> Iterator[BlockStream]:
     """The disk of an item, by its ID or, for a build of Packer, by its name."""
     settings = request.settings
     if not isinstance(settings, VsphereDistribution):

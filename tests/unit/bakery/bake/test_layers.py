@@ -325,7 +325,10 @@ def test_the_time_that_a_layer_saves_counts_that_of_the_layer_below(world: Packe
 
 @pytest.mark.parametrize(
     ("digest", "reason"),
-    [("c" * 64, "it has changed"), (OutageError("the package archive does not answer"), "does not answer")],
+    [
+        ("c" * 64, "it has changed"),
+        (OutageError("it does not answer", hint="ask another"), "does not answer (ask another)"),
+    ],
 )
 def test_a_layer_does_not_hold_if_an_archive_changed_or_is_silent(
     world: PackerProject, run: Run, monkeypatch: pytest.MonkeyPatch, digest: str | BakeryError, reason: str

@@ -13,7 +13,7 @@ import pytest
 from bakery.catalog import Record
 from bakery.machine import disk_image
 from bakery.machine.block_list import BLOCK, BlockList
-from bakery.machine.held_disk import DiskDigest
+from bakery.machine.block_stream import DiskDigest
 from bakery.model import documents
 from bakery.model.documents import ImageLocation, Publication
 from bakery.model.version import ImageVersion

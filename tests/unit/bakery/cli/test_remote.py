@@ -21,7 +21,7 @@ from bakery.engine import inspection
 from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
 from bakery.machine.block_list import BLOCK
-from bakery.machine.held_disk import HeldDisk
+from bakery.machine.block_stream import BlockStream
 from bakery.model import documents
 from bakery.model.contents import ROOT_ARCHIVE
 from bakery.model.definition import ImageDefinition
@@ -114,9 +114,9 @@ class Cloud:
         return built
 
     @contextmanager
-    def open_disk(self, request: ReadRequest) -> Iterator[HeldDisk]:
+    def open_disk(self, request: ReadRequest) -> Iterator[BlockStream]:
         self.reads.append(request)
-        yield HeldDisk(BLOCK, iter([(0, self.disk.ljust(BLOCK, b"\0"))]))
+        yield BlockStream(BLOCK, iter([(0, self.disk.ljust(BLOCK, b"\0"))]))
 
     def check_content(self, raw: Path, _image: ImageDefinition, secrets: Collection[str], _seconds: Any) -> list[Check]:
         self.seen.append(raw.read_bytes()[: len(self.disk)])

@@ -11,7 +11,7 @@ from bakery.engine import steps
 from bakery.engine.earlier_disks import find_earlier_disks
 from bakery.engine.session import Session
 from bakery.machine.block_list import BlockList
-from bakery.machine.held_disk import DiskDigest
+from bakery.machine.block_stream import DiskDigest
 from bakery.model.documents import ImageLocation, Publication
 from bakery.model.version import ImageVersion, Versioned
 from bakery.provenance import HeldImage, Run, describe_provenance

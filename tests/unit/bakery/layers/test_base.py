@@ -9,7 +9,7 @@ import pytest
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, Reporter, silent
 from bakery.host.process import ProcessError
-from bakery.layers import base, debian, releases
+from bakery.layers import archive_lists, base, debian
 from bakery.layers.base import find_disk_size, prepare
 from bakery.machine.disk_image import BaseDisk
 from bakery.model.bases import Debootstrap, QemuBase
@@ -95,8 +95,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSources:
     monkeypatch.setattr(base, "download", found.download)
     monkeypatch.setattr(debian, "build", found.build)
     monkeypatch.setattr(debian, "resolve", found.resolve)
-    monkeypatch.setattr(releases, "read_state", found.read_state)
-    monkeypatch.setattr(releases, "read_clock", lambda *_: CLOCK)
+    monkeypatch.setattr(archive_lists, "read_state", found.read_state)
+    monkeypatch.setattr(archive_lists, "read_clock", lambda *_: CLOCK)
     return found
 
 

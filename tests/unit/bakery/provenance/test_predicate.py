@@ -7,7 +7,7 @@ import pytest
 from bakery.catalog import Record
 from bakery.host.errors import BakeryError
 from bakery.machine.block_list import BlockList
-from bakery.machine.held_disk import DiskDigest
+from bakery.machine.block_stream import DiskDigest
 from bakery.model.contents import ArchiveState, Contents
 from bakery.model.documents import Base, ImageLocation, VendorBase
 from bakery.provenance import HeldImage, Run, compare_disks, describe_provenance, find_disk, read_payload

@@ -16,7 +16,7 @@ from bakery.clouds.aws.read_back import open_disk, read_snapshot
 from bakery.clouds.read_back import ReadRequest
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.machine.block_list import BLOCK
-from bakery.machine.held_disk import digest_disk, write_raw
+from bakery.machine.block_stream import digest_disk, write_raw
 from bakery.machine.raw_disk import GIB
 from bakery.model.documents import ImageLocation
 from doubles.aws.client import (

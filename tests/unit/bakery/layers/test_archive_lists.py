@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bakery.host.errors import BakeryError, OutageError
-from bakery.layers import releases
-from bakery.layers.releases import FETCHER, fetch_digest, read_clock, read_state
+from bakery.layers import archive_lists
+from bakery.layers.archive_lists import FETCHER, fetch_digest, read_clock, read_state
 from bakery.model.bases import Debootstrap
 from doubles.serving import at_work
 
@@ -70,7 +70,7 @@ def test_a_release_that_is_not_there(mirror: Path) -> None:
 def test_a_mirror_out_of_reach(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = mirror / "apt.conf"
     at_once.write_text('Acquire::Retries::Delay "false";\n')
-    monkeypatch.setattr(releases, "FETCHER", (FETCHER[0], "-c", str(at_once), *FETCHER[1:]))
+    monkeypatch.setattr(archive_lists, "FETCHER", (FETCHER[0], "-c", str(at_once), *FETCHER[1:]))
     spec = Debootstrap(suite="stable", mirror="http://127.0.0.1:9/debian")
     with pytest.raises(OutageError, match="does not answer") as caught:
         read_state(spec, mirror.parent)

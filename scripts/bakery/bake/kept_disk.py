@@ -1,6 +1,7 @@
 """Keeps the disk of a failed bake, with a program that boots it, for a look at what went wrong."""
 
 import shutil
+from pathlib import Path
 
 from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError
@@ -24,7 +25,7 @@ def keep_disk(job: Job) -> str:
     try:
         folder.mkdir(mode=0o700)
         disk = folder / made.name
-        if job.start and made.suffix == ".qcow2":  # an overlay on the bake's copy of the layer, which is removed
+        if _needs_copy(made, job):
             disk_image.to_qcow2(made, disk, compress=False)
         else:
             made.rename(disk)
@@ -40,3 +41,12 @@ def keep_disk(job: Job) -> str:
         f"the disk is kept until the next bake of {job.definition.name}: 'sh {folder / 'start.sh'}' boots it, "
         f"then 'ssh -F {guest.ssh_config} guest' logs in"
     )
+
+
+def _needs_copy(made: Path, job: Job) -> bool:
+    """Whether a disk is an overlay on a file that may not outlive it: the bake's copy of a layer, or a saved boot."""
+    if made.suffix != ".qcow2":
+        return False
+    assert job.base
+    backing = disk_image.inspect(made).get("full-backing-filename")
+    return backing not in (None, str(job.base.path))

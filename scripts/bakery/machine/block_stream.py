@@ -1,4 +1,4 @@
-"""A disk as blocks in order, from a cloud or a raw file: read once, and digested or written to a file meanwhile."""
+"""A disk as a stream of blocks, from a cloud or a raw file: read once, and digested or written to a file meanwhile."""
 
 import hashlib
 import os
@@ -17,8 +17,8 @@ ZEROS = bytes(BLOCK)
 
 
 @dataclass(frozen=True)
-class HeldDisk:
-    """A disk of `size` bytes, most often one that a cloud holds.
+class BlockStream:
+    """A disk of `size` bytes that can be read once.
 
     `blocks` yields (index, BLOCK bytes) by ascending index; absent ones are zeros.
     """
@@ -36,10 +36,10 @@ class DiskDigest:
     blocks: BlockList
 
 
-def open_raw(raw: Path) -> HeldDisk:
+def open_raw(raw: Path) -> BlockStream:
     """The blocks of a raw file."""
     disk = RawDisk(raw, BLOCK)
-    return HeldDisk(disk.size, disk.written_blocks())
+    return BlockStream(disk.size, disk.written_blocks())
 
 
 def describe_image(path: Path, sha256: str, content: DiskDigest) -> Disk:
@@ -47,7 +47,7 @@ def describe_image(path: Path, sha256: str, content: DiskDigest) -> Disk:
     return Disk(str(path), "qcow2", content.size, sha256, raw_sha256=content.sha256, blocks=content.blocks.sha256)
 
 
-def digest_disk(disk: HeldDisk, size: int | None = None) -> DiskDigest:
+def digest_disk(disk: BlockStream, size: int | None = None) -> DiskDigest:
     """Read a disk and digest it. `size` limits the raw digest: a cloud may have rounded the disk's size up."""
     size = disk.size if size is None else size
     content, digests = RawDigest(size), {}
@@ -59,12 +59,12 @@ def digest_disk(disk: HeldDisk, size: int | None = None) -> DiskDigest:
     return DiskDigest(size, content.finish(), BlockList(digests))
 
 
-def list_blocks(disk: HeldDisk) -> BlockList:
+def list_blocks(disk: BlockStream) -> BlockList:
     """Read a disk and list its blocks, without the time that a digest of the raw bytes takes for large holes."""
     return digest_disk(disk, size=0).blocks
 
 
-def write_raw(disk: HeldDisk, raw: Path) -> HeldDisk:
+def write_raw(disk: BlockStream, raw: Path) -> BlockStream:
     """The same disk, whose blocks are written to a sparse raw file while they are read."""
 
     def write_blocks() -> Iterator[tuple[int, bytes]]:
@@ -75,7 +75,7 @@ def write_raw(disk: HeldDisk, raw: Path) -> HeldDisk:
                     os.pwrite(stream.fileno(), block[: max(0, disk.size - index * BLOCK)], index * BLOCK)
                 yield index, block
 
-    return HeldDisk(disk.size, write_blocks())
+    return BlockStream(disk.size, write_blocks())
 
 
 def fetch_blocks(

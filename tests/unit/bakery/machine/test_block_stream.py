@@ -7,7 +7,7 @@ import pytest
 
 from bakery.host.errors import BakeryError
 from bakery.machine.block_list import BLOCK, BlockList
-from bakery.machine.held_disk import HeldDisk, digest_disk, fetch_blocks, open_raw, write_raw
+from bakery.machine.block_stream import BlockStream, digest_disk, fetch_blocks, open_raw, write_raw
 
 ONE, TWO, ZEROS = b"1" * BLOCK, b"2" * BLOCK, bytes(BLOCK)
 END = b"end of an unfinished block"
@@ -35,16 +35,16 @@ def test_the_list_is_a_text_whose_digest_is_that_of_the_blocks(raw: Path) -> Non
 def test_a_rounded_size_and_listed_zeros_change_no_digest(raw: Path) -> None:
     ours = digest_disk(open_raw(raw))
     blocks = {0: ONE, 1: ZEROS, 2: TWO, 4: END.ljust(BLOCK, b"\0"), 9: ZEROS}
-    theirs = digest_disk(HeldDisk(10 * BLOCK, iter(blocks.items())), ours.size)
+    theirs = digest_disk(BlockStream(10 * BLOCK, iter(blocks.items())), ours.size)
     assert theirs == ours
 
 
 def test_content_behind_the_end_changes_the_digest_of_the_blocks(raw: Path) -> None:
     ours = digest_disk(open_raw(raw))
     blocks = {0: ONE, 2: TWO, 4: END.ljust(BLOCK - 1, b"\0") + b"x"}
-    theirs = digest_disk(HeldDisk(10 * BLOCK, iter(blocks.items())), ours.size)
+    theirs = digest_disk(BlockStream(10 * BLOCK, iter(blocks.items())), ours.size)
     assert theirs.sha256 == ours.sha256 and theirs.blocks.sha256 != ours.blocks.sha256
-    further = digest_disk(HeldDisk(10 * BLOCK, iter({**blocks, 8: ONE}.items())), ours.size)
+    further = digest_disk(BlockStream(10 * BLOCK, iter({**blocks, 8: ONE}.items())), ours.size)
     assert further.sha256 == ours.sha256 and list(further.blocks.digests) == [0, 2, 4, 8]
 
 

@@ -37,7 +37,7 @@ class TaskFailure:
     unreachable: bool = False
 
 
-class Watch:
+class BuildOutput:
     """The output of a build so far. It reports progress line by line, and keeps the lines for an explanation."""
 
     def __init__(self, job: Job) -> None:
@@ -55,8 +55,8 @@ class Watch:
         """Whether Packer ended by itself, successfully or not."""
         return any(line.startswith("==> Builds finished") for line in self.lines)
 
-    def line(self, raw: str) -> None:
-        """Take the next line of output."""
+    def add_line(self, raw: str) -> None:
+        """Add the next line."""
         text = PREFIX.sub("", raw, count=1).rstrip()
         self.lines.append(text)
         for pattern, phase, message in PHASES:

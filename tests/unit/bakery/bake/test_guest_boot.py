@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.bake import bake, warm_boot
+from bakery.bake import bake, guest_boot
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds.job import Job
 from bakery.host import process
@@ -32,7 +32,7 @@ disk()
 ansible("TASK [Install packages] ****", 'fatal: [image]: FAILED! => {"msg": "no such package"}')
 sys.exit(1)
 """
-can_restore = warm_boot.can_restore  # of which the world has another
+can_restore = guest_boot.can_restore  # of which the world has another
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def boot(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> SavedBoot:
     boot.folder.mkdir()
     for path in (boot.disk, boot.memory, boot.machine):
         path.write_text("saved")
-    monkeypatch.setattr(warm_boot, "can_restore", lambda _: True)
-    monkeypatch.setattr(warm_boot, "separate_network", lambda *_: [])
+    monkeypatch.setattr(guest_boot, "can_restore", lambda _: True)
+    monkeypatch.setattr(guest_boot, "separate_network", lambda *_: [])
 
     def find(base: StartDisk, asked: Boot, cache: Path, network: Sequence[str | Path], report: Reporter) -> SavedBoot:
         assert base == StartDisk("debian-12", world.base.path, world.base.sha256)

@@ -1,4 +1,4 @@
-"""The state of package archives: what was made from them is as new as the lists that they sign."""
+"""The lists of package archives, InRelease of apt and repomd.xml of dnf: one that is unchanged has no newer package."""
 
 import hashlib
 import re
@@ -106,7 +106,7 @@ def _fetch_list(url: str, *options: str) -> bytes:
 
 def _explain_failure(url: str, output: str) -> BakeryError:
     if NOT_THERE.search(output):
-        hint = "check 'suite' and 'mirror' of the definition's base"
+        hint = "check its address: that of a Debian base is made of 'mirror' and 'suite' in the definition"
         return BakeryError("the package archive has no such list", where=url, hint=hint)
     if REDIRECTED.search(output):
         return BakeryError("it leads to another address, which is not asked", where=url, hint=HINT)
@@ -114,5 +114,5 @@ def _explain_failure(url: str, output: str) -> BakeryError:
         "the package archive does not answer",
         where=url,
         detail=output,
-        hint="check the network, and 'mirror' of the definition's base, and run again",
+        hint="check the network and the address: that of a Debian base is 'mirror' in the definition",
     )

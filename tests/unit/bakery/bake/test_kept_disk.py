@@ -4,15 +4,13 @@ import os
 import shlex
 import stat
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bakery.bake import bake
-from bakery.bake.keeping import keep_disk
+from bakery.bake.kept_disk import keep_disk
 from bakery.bake.request import BakeContext, BakeRequest
-from bakery.clouds.job import Start
 from bakery.host.errors import BakeryError
 from bakery.machine import qemu
 from bakery.model.definition import ImageDefinition
@@ -45,20 +43,20 @@ def kept_folder(world: PackerProject) -> Path:
     return world.project.workspace / "artifacts" / ".web" / ".kept"
 
 
-def test_a_disk_on_a_layer_is_kept_with_the_content_of_the_layer(
+def test_a_disk_on_a_layer_or_a_saved_boot_is_kept_with_its_content(
     world: PackerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The layer's file ends with the bake."""
+    """The bake's copy of a layer ends with the bake, and a saved boot may be removed at any time."""
     monkeypatch.setenv("PATH", os.environ["PATH"].partition(":")[2])  # the real qemu-img
     job = world.job(define())
-    layer = job.scratch / "layer.qcow2"
+    start = job.scratch / "start.qcow2"
     job.output.mkdir(parents=True)
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", layer, "1M"], check=True)
-    subprocess.run(["qemu-io", "-c", "write -P 7 0 64k", layer], check=True, capture_output=True)
-    overlay = ["-f", "qcow2", "-F", "qcow2", "-b", str(layer), str(job.output / "disk.qcow2")]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", start, "1M"], check=True)
+    subprocess.run(["qemu-io", "-c", "write -P 7 0 64k", start], check=True, capture_output=True)
+    overlay = ["-f", "qcow2", "-F", "qcow2", "-b", str(start), str(job.output / "disk.qcow2")]
     subprocess.run(["qemu-img", "create", "-q", *overlay], check=True)
-    keep_disk(replace(job, start=Start(layer, "a" * 64, 1, False)))
-    layer.unlink()
+    keep_disk(job)
+    start.unlink()
     disk = job.scratch.parent / ".kept" / "disk.qcow2"
     subprocess.run(["qemu-io", "-r", "-c", "read -P 7 0 64k", disk], check=True, capture_output=True)
 
