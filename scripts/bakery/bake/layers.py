@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bakery.bake.layer_archives import Archives
 from bakery.bake.layer_keys import Cut, list_cuts
 from bakery.clouds import CLOUDS
 from bakery.clouds.job import Job, Start
 from bakery.host import files
 from bakery.host.errors import BakeryError, DiskError
 from bakery.host.events import Event
-from bakery.host.parallel import Outcome, is_interrupted, run_parallel
+from bakery.host.parallel import is_interrupted
 from bakery.host.secret_search import searchable
-from bakery.layers.archive_lists import fetch_digest
 from bakery.layers.bucket import LayerBucket, describe_loss
 from bakery.layers.store import ArchiveList, Layer, LayerStore, name_end
 from bakery.machine import disk_image, secret_search
@@ -30,7 +30,6 @@ from bakery.signing.statement import Statement
 OLDEST_SECONDS = 7 * 86400.0
 DUTY: Duty = "bake-private"  # of the jobs whose layers are trusted
 NO_DIGEST = "none"  # in place of a digest in ansible/playbooks/layers/archives/
-ARCHIVE_JOBS = 8  # archives that are asked at once; an image has three or four
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class Layers:
 
     def _choose(self, fresh: bool) -> "_StartPoint":
         self._disk.unlink(missing_ok=True)
-        archives = _Archives(self.job)
+        archives = Archives(self.job)
         for cut in () if fresh else reversed(self.cuts):
             layer = self._take(cut.key, archives)
             if layer is None and self._fetch(cut.key, archives):
@@ -169,14 +168,14 @@ class Layers:
                 return _StartPoint(cut.roles, layer)
         return _StartPoint()
 
-    def _take(self, key: str, archives: "_Archives") -> Layer | None:
+    def _take(self, key: str, archives: "Archives") -> Layer | None:
         """A layer of the store that holds, with its disk brought to the bake; None if there is none."""
         layer = self.store.find(key)
         if layer and self._holds(layer, self.store.envelope(layer), archives) and self.store.take(layer, self._disk):
             return layer
         return None
 
-    def _fetch(self, key: str, archives: "_Archives") -> bool:
+    def _fetch(self, key: str, archives: "Archives") -> bool:
         """Bring a layer that holds from the bucket to the store; False if there is none, or a disk refuses it."""
         shared = self.bucket.find(key) if self.bucket else None
         if not self.bucket or not shared or not self._holds(shared.layer, shared.envelope, archives):
@@ -193,7 +192,7 @@ class Layers:
             return False
         return True
 
-    def _holds(self, layer: Layer, envelope: bytes, archives: "_Archives") -> bool:
+    def _holds(self, layer: Layer, envelope: bytes, archives: "Archives") -> bool:
         """Whether a bake from nothing would make the same disk: it is signed, not old, and no archive has changed."""
         if not self._is_signed(layer, envelope):  # first: what a stranger wrote may have no time
             return False
@@ -272,36 +271,6 @@ class _StartPoint:
 
     roles: int = -1
     layer: Layer | None = None
-
-
-class _Archives:
-    """The lists of package archives as they are now; each is asked for once, and named once if it changed."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._answers: dict[str, Outcome[str]] = {}
-        self._named: set[str] = set()
-
-    def are_as_before(self, lists: tuple[ArchiveList, ...]) -> bool:
-        """Whether each list is the one of before; a note names the first that is not."""
-        asked = [] if self._job.definition.package_versions == "offline" else self._list_undated(lists)
-        new = [archive.url for archive in asked if archive.url not in self._answers]
-        self._answers |= {outcome.name: outcome for outcome in run_parallel(new, fetch_digest, ARCHIVE_JOBS)}
-        changed = [archive for archive in asked if self._answers[archive.url].result != archive.sha256]
-        if changed and changed[0].url not in self._named:
-            url = changed[0].url
-            self._named.add(url)
-            error = self._answers[url].error
-            hint = f" ({error.hint})" if error and error.hint else ""
-            reason = f"{error.message}{hint}" if error else "it has changed"
-            text = f"a layer is not used, because of the archive {url}: {reason}"
-            self._job.report(Event("note", "bake", self._job.subject, text))
-        return not changed
-
-    def _list_undated(self, lists: tuple[ArchiveList, ...]) -> list[ArchiveList]:
-        """The lists that can change: those of dated archives never do."""
-        dated = tuple(self._job.lock.dated.values()) if self._job.lock else ()
-        return [archive for archive in lists if not archive.url.startswith(dated)]
 
 
 def plan_layers(job: Job, inputs: Mapping[str, str], secrets: Iterable[str]) -> Layers:

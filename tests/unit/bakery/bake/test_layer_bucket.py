@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bakery.bake import layers
+from bakery.bake import layer_archives, layers
 from bakery.host.errors import DiskError, UsageError
 from bakery.layers.store import Layer, LayerStore
 from bakery.machine import secret_search
@@ -47,7 +47,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackerProject:
     made = make_world(tmp_path, monkeypatch)
     for name in ("early", "late"):
         made.role(name, {"meta/bakery.yml": "modes: [vm, chroot]\n"})
-    monkeypatch.setattr(layers, "fetch_digest", lambda _: "a" * 64)
+    monkeypatch.setattr(layer_archives, "fetch_digest", lambda _: "a" * 64)
     return made
 
 
@@ -252,7 +252,7 @@ def test_a_layer_whose_archive_changed_is_not_fetched(
     cloud: StandIn, world: PackerProject, other: PackerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bake(world, {PACKAGES: "packages", EARLY: "early"})
-    monkeypatch.setattr(layers, "fetch_digest", lambda _: "c" * 64)
+    monkeypatch.setattr(layer_archives, "fetch_digest", lambda _: "c" * 64)
     for machine in (world, other):
         assert bake(machine, {}) == ""
         assert texts(machine) == [f"a layer is not used, because of the archive {ARCHIVE}: it has changed"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bakery.bake import bake, layers
+from bakery.bake import bake, layer_archives, layers
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host.errors import BakeryError, DiskError, OutageError
 from bakery.layers.store import ArchiveList, Layer, LayerStore
@@ -70,7 +70,7 @@ def answer(patch: pytest.MonkeyPatch, digest: str | BakeryError) -> list[str]:
             raise digest
         return digest
 
-    patch.setattr(layers, "fetch_digest", fetch)
+    patch.setattr(layer_archives, "fetch_digest", fetch)
     return asked
 
 
