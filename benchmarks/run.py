@@ -12,6 +12,7 @@ from pathlib import Path
 import bakes
 import blocks
 import catalog_scale
+import coldsnap
 import contents
 import layers
 import lookup
@@ -245,12 +246,24 @@ def _releases(found: release.Releases) -> Iterator[str]:
         yield _note(f"{step}, calls per location", ", ".join(counts))
 
 
-def _uploads(uploads: dict[str, blocks.Uploaded]) -> Iterator[str]:
-    for name, each in uploads.items():
+def _uploads(found: blocks.Uploads) -> Iterator[str]:
+    for name, each in found.uploaded.items():
         ratio = each.sent / each.changed
         counts = f"{each.sent:,} of {each.blocks:,} blocks, {each.sent >> 1:,} MiB"
         text = f"{ratio:.2f} ({counts}; {each.filled:,} are not zeros, {each.became_zero} became zero)"
         yield _row(f"upload to AWS, {name}, blocks sent over blocks changed", "1.0", text, ratio == 1)
+    if not found.coldsnap:
+        yield _note("upload to AWS over coldsnap", f"not measured: {coldsnap.INSTALL}")
+    for name, each in found.uploaded.items():
+        for variant, rival in each.rivals.items():
+            what = f"upload to AWS, {name}, over coldsnap {found.coldsnap}{variant}"
+            counts = f"{each.sent:,} of {rival.sent:,} PUTs, {each.sent >> 1:,} of {rival.sent >> 1:,} MiB"
+            if rival.wrong:
+                yield _note(
+                    what, f"void: {rival.wrong} blocks of coldsnap's snapshot are not those of the disk ({counts})"
+                )
+            else:
+                yield _row(what, "≤ 1.0", f"{each.sent / rival.sent:.2f} ({counts})", each.sent <= rival.sent)
 
 
 def _bakes(found: bakes.Bakes) -> Iterator[str]:
