@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bakery.bake.task_times import read_task_times
@@ -145,11 +147,22 @@ def _sum_updates(log: Path) -> float:
     return sum(task.seconds for task in read_task_times(log) if not task.role and task.name in UPDATE_TASKS)
 
 
-def bakery(project: Project, *arguments: str, root: Path = ROOT, definitions: bool = True) -> float:
-    """Wall seconds of a verb on a project, whose roles may be in another `root`."""
+def bakery(
+    project: Project,
+    *arguments: str,
+    root: Path = ROOT,
+    definitions: bool = True,
+    before: Sequence[str] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> float:
+    """Wall seconds of a verb on a project, whose roles may be in another `root`.
+
+    `before` is a program that starts the bakery, with its options; `variables` are added to the environment.
+    """
     options = ["--workspace", str(project.workspace)]
     options += ["--definitions", str(project.definitions)] if definitions else []
-    return time_command([str(ROOT / ".venv/bin/bakery"), *arguments, *options], root)
+    command = [*before, str(ROOT / ".venv/bin/bakery"), *arguments, *options]
+    return time_command(command, root, {**os.environ, **variables})
 
 
 def _stock(project: Project, accelerator: str) -> float:

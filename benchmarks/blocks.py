@@ -1,4 +1,9 @@
-"""Blocks that an upload to AWS sends, and those that differ from the version before."""
+"""Blocks that an upload to AWS sends, those that differ from the version before, and those that coldsnap sends.
+
+The stand-in for AWS counts them; it takes blocks of one size only. coldsnap compares no disks: an earlier snapshot is
+its parent by name, and it sends a disk again. Its snapshots without blocks of zeros are read back, since a parent's
+blocks show where it leaves some out.
+"""
 
 import os
 import random
@@ -8,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from ideal_cloud import IdealCloud
-from release import ENVIRONMENT, describe_artifact, make_definition
+import coldsnap
+import stand_ins
+from release import describe_artifact, make_definition
 
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.target import EarlierDisk
@@ -17,30 +23,53 @@ from bakery.host import files
 from bakery.host.events import silent
 from bakery.machine import disk_image, free_space
 from bakery.machine.block_list import BLOCK
-from bakery.machine.block_stream import describe_image, digest_disk, open_raw
+from bakery.machine.block_stream import DiskDigest, describe_image, digest_disk, open_raw
 
+PUT = "PutSnapshotBlock"
 DISK = 4 << 30  # bytes
 FILES = 600  # of up to 1 MiB in the base
 ROLE_FILES = 30  # that a role adds; it removes half as many
 
 
+OMIT = "--omit-zero-blocks"
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Blocks that coldsnap sent, and those of its snapshot that differ from the disk."""
+
+    sent: int
+    wrong: int
+
+
 @dataclass(frozen=True)
 class Uploaded:
-    """Blocks of a disk: all, those that are not zeros, those that differ from the version before, and those sent."""
+    """Blocks of a disk: all, those that are not zeros, those that differ from the version before, and those sent.
+
+    `rivals` are coldsnap's uploads of the same disk, by variant.
+    """
 
     blocks: int
     filled: int
     changed: int
     sent: int
     became_zero: int
+    rivals: dict[str, Rival]
 
 
-def measure(folder: Path) -> dict[str, Uploaded]:
+@dataclass(frozen=True)
+class Uploads:
+    """Uploads by name, and the version of coldsnap; empty if it is not installed."""
+
+    coldsnap: str
+    uploaded: dict[str, Uploaded]
+
+
+def measure(folder: Path) -> Uploads:
     """The uploads of a disk, of it with one changed file, and of that with the files of one more role."""
     raw = folder / "disk.raw"
     noise = random.Random(1)  # noqa: S311 - the same disk in each run
     start = _make_disk(folder, raw, noise)
-    definition = make_definition(1, 1)
     variable = {"file-7": noise.randbytes(400)}
     role = {f"role-{number}": noise.randbytes(noise.randrange(1 << 20)) for number in range(ROLE_FILES)}
     steps: dict[str, tuple[Mapping[str, bytes], list[str]]] = {
@@ -50,25 +79,68 @@ def measure(folder: Path) -> dict[str, Uploaded]:
     }
     uploads: dict[str, Uploaded] = {}
     before: Path | None = None
-    earlier: EarlierDisk | None = None
-    cloud = IdealCloud(0)
-    with cloud.in_use(), mock.patch.dict(os.environ, ENVIRONMENT):
+    rival = coldsnap.find()
+    with stand_ins.aws() as url, mock.patch.dict(os.environ, stand_ins.environment(url)):
+        ours, theirs = _Ours(url), _Theirs(url, rival)
         for number, (name, (written, removed)) in enumerate(steps.items()):
             _change_disk(folder, raw, start, written, removed)
             disk = folder / f"{number}.qcow2"
             disk_image.to_qcow2(raw, disk, compress=False)
             content = digest_disk(open_raw(raw))
-            described, blocks = describe_image(disk, files.sha256(disk), content), content.blocks
-            artifact = describe_artifact(f"1.0.{number}", described)
-            calls = cloud.calls["PutSnapshotBlock"]
-            publication = AwsTarget(definition).publish(artifact, disk, silent, earlier)
-            sent = cloud.calls["PutSnapshotBlock"] - calls
-            earlier = EarlierDisk(publication.locations, described.raw_sha256, blocks)
+            sent = ours.upload(disk, content, f"1.0.{number}")
+            rivals = theirs.upload(raw, content)
             changed, zeros = _compare(before, raw)
-            uploads[name] = Uploaded(DISK // BLOCK, len(blocks.digests), changed, sent, zeros)
+            uploads[name] = Uploaded(DISK // BLOCK, len(content.blocks.digests), changed, sent, zeros, rivals)
             before = folder / f"{number}.raw"
             subprocess.run(["cp", "--sparse=always", raw, before], check=True)
-    return uploads
+    return Uploads(rival.version if rival else "", uploads)
+
+
+class _Ours:
+    """Publishes one version after another, as the bakery does."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._target = AwsTarget(make_definition(1, 1))
+        self._earlier: EarlierDisk | None = None
+
+    def upload(self, disk: Path, content: DiskDigest, version: str) -> int:
+        """The number of blocks that were sent."""
+        described = describe_image(disk, files.sha256(disk), content)
+        before = stand_ins.count_calls(self._url, PUT)
+        publication = self._target.publish(describe_artifact(version, described), disk, silent, self._earlier)
+        self._earlier = EarlierDisk(publication.locations, described.raw_sha256, content.blocks)
+        return stand_ins.count_calls(self._url, PUT) - before
+
+
+class _Theirs:
+    """Uploads one disk after another with each variant of coldsnap."""
+
+    def __init__(self, url: str, program: coldsnap.Coldsnap | None) -> None:
+        self._url = url
+        self._program = program
+        self._parent = ""
+
+    def upload(self, raw: Path, content: DiskDigest) -> dict[str, Rival]:
+        """What each variant sent; nothing without coldsnap."""
+        if not self._program:
+            return {}
+        parent = ("--parent-snapshot-id", self._parent) if self._parent else ()
+        variants: dict[str, tuple[str, ...]] = {"": parent, f" {OMIT}": (OMIT,)}
+        if parent:
+            variants[f" {OMIT} with a parent"] = (OMIT, *parent)
+        rivals = {}
+        for name, options in variants.items():
+            before = stand_ins.count_calls(self._url, PUT)
+            snapshot = self._program.upload(self._url, raw, *options)
+            sent = stand_ins.count_calls(self._url, PUT) - before
+            wrong = 0  # if every block was sent
+            if OMIT in options:
+                wrong = coldsnap.count_wrong_blocks(self._url, snapshot, content.blocks.digests)
+            if options == (OMIT,):
+                self._parent = snapshot
+            rivals[name] = Rival(sent, wrong)
+        return rivals
 
 
 def _make_disk(folder: Path, raw: Path, noise: random.Random) -> int:

@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +12,14 @@ from pathlib import Path
 import bakes
 import blocks
 import catalog_scale
+import coldsnap
 import contents
 import layers
 import lookup
 import patches
 import peer
 import plan
+import reads
 import release
 import secret_search
 import synth
@@ -38,6 +41,7 @@ PARTS = (
     "layers",
     "peer",
     "bakes",
+    "reads",
 )
 
 
@@ -120,6 +124,8 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             yield from _compared(peer.measure(folder))
         case "bakes":
             yield from _bakes(bakes.measure(folder))
+        case "reads":
+            yield from _reads(reads.measure(folder))
 
 
 def _layers(found: layers.Layered) -> Iterator[str]:
@@ -240,12 +246,24 @@ def _releases(found: release.Releases) -> Iterator[str]:
         yield _note(f"{step}, calls per location", ", ".join(counts))
 
 
-def _uploads(uploads: dict[str, blocks.Uploaded]) -> Iterator[str]:
-    for name, each in uploads.items():
+def _uploads(found: blocks.Uploads) -> Iterator[str]:
+    for name, each in found.uploaded.items():
         ratio = each.sent / each.changed
         counts = f"{each.sent:,} of {each.blocks:,} blocks, {each.sent >> 1:,} MiB"
         text = f"{ratio:.2f} ({counts}; {each.filled:,} are not zeros, {each.became_zero} became zero)"
         yield _row(f"upload to AWS, {name}, blocks sent over blocks changed", "1.0", text, ratio == 1)
+    if not found.coldsnap:
+        yield _note("upload to AWS over coldsnap", f"not measured: {coldsnap.INSTALL}")
+    for name, each in found.uploaded.items():
+        for variant, rival in each.rivals.items():
+            what = f"upload to AWS, {name}, over coldsnap {found.coldsnap}{variant}"
+            counts = f"{each.sent:,} of {rival.sent:,} PUTs, {each.sent >> 1:,} of {rival.sent >> 1:,} MiB"
+            if rival.wrong:
+                yield _note(
+                    what, f"void: {rival.wrong} blocks of coldsnap's snapshot are not those of the disk ({counts})"
+                )
+            else:
+                yield _row(what, "≤ 1.0", f"{each.sent / rival.sent:.2f} ({counts})", each.sent <= rival.sent)
 
 
 def _bakes(found: bakes.Bakes) -> Iterator[str]:
@@ -271,6 +289,21 @@ def _bakes(found: bakes.Bakes) -> Iterator[str]:
     chroot = found.updates["chroot"]
     yield _row(f"{what}, chroot mode", "≤ 3 s", f"{chroot:.1f} s", chroot <= 3)
     yield _note(f"{what}, vm mode ({where}), its tasks", f"{found.updates['vm']:.1f} s")
+
+
+def _reads(found: dict[str, reads.Reads]) -> Iterator[str]:
+    for mode, each in found.items():
+        what = f"reads of a new disk in one `bakery run` to a local store and AWS, {mode} mode"
+        text = f"{each.times:.1f} ({each.disk.total() / 1e6:,.0f} of {each.data / 1e6:,.0f} MB)"
+        yield _row(what, "≤ 3", text, each.times <= 3)
+        by_name: Counter[str] = Counter()
+        for reader, size in each.disk.items():
+            by_name[reader.name] += size
+        for name, sizes in (("by reader", by_name), ("of other disks", each.others)):
+            shares = (
+                f"{reader} {size / each.data:.1f}" for reader, size in sizes.most_common() if size > each.data / 20
+            )
+            yield _note(f"the same, {name}", ", ".join(shares))
 
 
 def _row(what: str, goal: str, measured: str, met: bool) -> str:
