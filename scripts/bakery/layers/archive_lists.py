@@ -95,7 +95,7 @@ def _fetch_list(url: str, *options: str) -> bytes:
     with TemporaryDirectory(prefix="bakery-release-") as folder:
         target = Path(folder, "InRelease")
         try:
-            limit = ("prlimit", f"--fsize={LIST_BYTES}")
+            limit = ("/usr/bin/prlimit", f"--fsize={LIST_BYTES}")
             process.run([*limit, *FETCHER, *options, url, target], timeout=FETCH_SECONDS)
         except process.ProcessError as error:
             if target.exists() and target.stat().st_size >= LIST_BYTES:
