@@ -121,7 +121,8 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
         case "layers":
             yield from _layers(layers.measure(folder))
         case "peer":
-            yield from _compared(peer.measure(folder))
+            for found in peer.measure(folder):
+                yield from _compared(found)
         case "bakes":
             yield from _bakes(bakes.measure(folder))
         case "reads":
@@ -146,10 +147,10 @@ def _layers(found: layers.Layered) -> Iterator[str]:
     yield _row(f"{what}after the last role failed", "≤ 0.4", text(found.resumed), resumed <= 0.4)
 
 
-def _compared(found: peer.Compared | None) -> Iterator[str]:
-    what = "chroot bake of a web server over mkosi"
-    if found is None:
-        yield _note(what, "not measured: apt-get install mkosi")
+def _compared(found: peer.Compared | peer.Missing) -> Iterator[str]:
+    what = f"chroot bake of a web server over {found.rival}"
+    if isinstance(found, peer.Missing):
+        yield _note(what, f"not measured: {found.reason}")
         return
     if found.differ:
         yield _note(what, f"void: {found.differ} of {found.packages} packages are in one image alone")
