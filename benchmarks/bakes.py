@@ -100,7 +100,7 @@ def measure(folder: Path) -> Bakes:
     packer = sum(each for phase, each in seconds.items() if phase not in ours)
     layered = _bake_layered(project)
     accelerator = qemu.accelerator()
-    return Bakes(accelerator, _stock(project, accelerator), vm, saved_boot, layered, packer, chroot, updates)
+    return Bakes(accelerator, run_stock(project, accelerator), vm, saved_boot, layered, packer, chroot, updates)
 
 
 def _read_artifact(project: Project, version: str) -> dict[str, Any]:
@@ -165,10 +165,11 @@ def bakery(
     return time_command(command, root, {**os.environ, **variables})
 
 
-def _stock(project: Project, accelerator: str) -> float:
+def run_stock(project: Project, accelerator: str, variables: Mapping[str, str] = MappingProxyType({})) -> float:
+    """Wall seconds of Packer with its plugins' defaults; `variables` are added to the environment."""
     folder = project.workspace / "stock"
     folder.mkdir()
-    code, variables = qemu.firmware()
+    code, store = qemu.firmware()
     vars_file = folder / "ansible.json"
     vars_file.write_text(json.dumps(_playbook_variables(folder)))
     given = {
@@ -180,10 +181,10 @@ def _stock(project: Project, accelerator: str) -> float:
         "ssh_private_key": ssh.make_key(folder),
         "accelerator": accelerator,
         "firmware_code": code,
-        "firmware_vars": variables,
+        "firmware_vars": store,
     }
     chain = toolbox.toolchain(project)
-    environment = {**os.environ, "PACKER_PLUGIN_PATH": str(chain.plugins), "CHECKPOINT_DISABLE": "1"}
+    environment = {**os.environ, "PACKER_PLUGIN_PATH": str(chain.plugins), "CHECKPOINT_DISABLE": "1", **variables}
     flags = [f"-var={name}={value}" for name, value in given.items()]
     return time_command(
         [str(chain.packer), "build", "-color=false", *flags, str(ROOT / "benchmarks/stock")], environment=environment

@@ -1,18 +1,22 @@
-"""One image by `bakery bake` in chroot mode and by mkosi with its cache: from nothing, again, after a change of a file.
+"""One image by `bakery bake` in chroot mode, by mkosi and by diskimage-builder: from nothing, again, with another file.
 
-mkosi gets the packages that the bakery's image has, by name; it would add libpam-systemd by itself. Here it makes no
-EFI system partition, since that needs a kernel that mounts FAT: its image does not boot, and it has less to do. It
-neither reads nor signs what it made.
+The others get the packages that the bakery's image has, by name. mkosi has its cache; diskimage-builder has none, so
+one run of each kind is enough. mkosi makes no EFI system partition here, since that needs a kernel that mounts FAT, and
+diskimage-builder no boot loader: their images do not boot, and they have less to do. Neither reads nor signs what it
+made.
 """
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
+import image_builder
 from bakes import bakery, time_command
 
 from bakery.contents import debian
@@ -47,13 +51,28 @@ TASKS = """\
 """
 
 
+class Rival(Protocol):
+    """A program that builds the same image."""
+
+    @property
+    def disk(self) -> Path:
+        """The image as qcow2."""
+
+    def write_file(self, number: int) -> None:
+        """Change the file that is in the image."""
+
+    def build(self) -> float:
+        """The seconds of one build."""
+
+
 @dataclass(frozen=True)
 class Compared:
-    """Wall seconds, ours and mkosi's: `cold` from nothing, and the medians of RUNS after that.
+    """Wall seconds, ours and those of a rival: `cold` from nothing, and medians after that.
 
     `packages` counts those of our image, `differ` those that only one of both images has.
     """
 
+    rival: str
     cold: tuple[float, float]
     nothing: tuple[float, float]
     one_file: tuple[float, float]
@@ -61,25 +80,49 @@ class Compared:
     differ: int
 
 
-def measure(folder: Path) -> Compared | None:
-    """Both in turn; None if mkosi is not installed."""
-    if shutil.which("mkosi") is None:
-        return None
+@dataclass(frozen=True)
+class Missing:
+    """A rival that was not measured, and the reason."""
+
+    rival: str
+    reason: str
+
+
+def measure(folder: Path) -> Iterator[Compared | Missing]:
+    """Each rival in turn with the bakery."""
     ours = _Ours(folder / "ours")
     ours.write_file(0)
     cold = ours.bake()
     packages = list_packages(ours.disk)
-    theirs = _Mkosi(folder / "mkosi", packages)
-    theirs.write_file(0)
-    cold_build = theirs.build()
-    differ = packages ^ list_packages(theirs.disk)
+    if shutil.which("mkosi"):
+        answer = subprocess.run(["mkosi", "--version"], check=True, capture_output=True, text=True).stdout
+        yield _compare(answer.strip(), _Mkosi(folder / "mkosi", packages), RUNS, ours, cold, packages)
+    else:
+        yield Missing("mkosi", "apt-get install mkosi")
+    name = f"diskimage-builder {image_builder.VERSION}"
+    absent = [program for program in image_builder.PROGRAMS if shutil.which(program) is None]
+    if absent:
+        yield Missing(name, f"no {', '.join(absent)}")
+        return
+    image_builder.install()
+    rival = image_builder.ImageBuilder(folder / "dib", SUITE, packages)
+    try:
+        yield _compare(name, rival, 1, ours, cold, packages)
+    except RuntimeError as error:
+        yield Missing(name, str(error))
+
+
+def _compare(name: str, rival: Rival, runs: int, ours: "_Ours", cold: float, packages: set[str]) -> Compared:
+    rival.write_file(0)
+    cold_build = rival.build()
+    differ = packages ^ list_packages(rival.disk)
     nothing, one_file = [], []
-    for number in range(1, RUNS + 1):
-        nothing.append((ours.bake(), theirs.build()))
-        ours.write_file(number)
-        theirs.write_file(number)
-        one_file.append((ours.bake(), theirs.build()))
-    return Compared((cold, cold_build), _medians(nothing), _medians(one_file), len(packages), len(differ))
+    for _ in range(runs):
+        nothing.append((ours.bake(), rival.build()))
+        number = ours.change_file()
+        rival.write_file(number)
+        one_file.append((ours.bake(), rival.build()))
+    return Compared(name, (cold, cold_build), _medians(nothing), _medians(one_file), len(packages), len(differ))
 
 
 class _Ours:
@@ -89,6 +132,7 @@ class _Ours:
             (role / name).parent.mkdir(parents=True, exist_ok=True)
             (role / name).write_text(text)
         self._root = folder
+        self._number = 0
         self._project = Project(folder, folder / "images", folder / "workspace")
         self._project.definitions.mkdir()
 
@@ -99,6 +143,12 @@ class _Ours:
 
     def write_file(self, number: int) -> None:
         (self._project.definitions / "peer.yaml").write_text(IMAGE.format(text=f"text {number}"))
+
+    def change_file(self) -> int:
+        """Write what no version has in the file; the number that is in it."""
+        self._number += 1
+        self.write_file(self._number)
+        return self._number
 
     def bake(self) -> float:
         return bakery(self._project, "bake", "peer", root=self._root)

@@ -14,6 +14,7 @@ import blocks
 import catalog_scale
 import coldsnap
 import contents
+import footprint
 import layers
 import lookup
 import patches
@@ -42,13 +43,19 @@ PARTS = (
     "peer",
     "bakes",
     "reads",
+    "footprint",
 )
 
 
 def main() -> None:
     """Run the parts that were asked for, and print what they gave; all parts together replace the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default; bakes take about 10 min")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        choices=[*PARTS, []],
+        help="all by default; bakes, reads and footprint take about 10 min each",
+    )
     parts = tuple(parser.parse_args().parts) or PARTS
     with tempfile.TemporaryDirectory(prefix="bakery-bench-") as folder:
         lines = [line for part in parts for line in _rows(part, Path(folder) / part)]
@@ -121,11 +128,14 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
         case "layers":
             yield from _layers(layers.measure(folder))
         case "peer":
-            yield from _compared(peer.measure(folder))
+            for found in peer.measure(folder):
+                yield from _compared(found)
         case "bakes":
             yield from _bakes(bakes.measure(folder))
         case "reads":
             yield from _reads(reads.measure(folder))
+        case "footprint":
+            yield from _footprints(footprint.measure(folder))
 
 
 def _layers(found: layers.Layered) -> Iterator[str]:
@@ -146,10 +156,10 @@ def _layers(found: layers.Layered) -> Iterator[str]:
     yield _row(f"{what}after the last role failed", "≤ 0.4", text(found.resumed), resumed <= 0.4)
 
 
-def _compared(found: peer.Compared | None) -> Iterator[str]:
-    what = "chroot bake of a web server over mkosi"
-    if found is None:
-        yield _note(what, "not measured: apt-get install mkosi")
+def _compared(found: peer.Compared | peer.Missing) -> Iterator[str]:
+    what = f"chroot bake of a web server over {found.rival}"
+    if isinstance(found, peer.Missing):
+        yield _note(what, f"not measured: {found.reason}")
         return
     if found.differ:
         yield _note(what, f"void: {found.differ} of {found.packages} packages are in one image alone")
@@ -304,6 +314,18 @@ def _reads(found: dict[str, reads.Reads]) -> Iterator[str]:
                 f"{reader} {size / each.data:.1f}" for reader, size in sizes.most_common() if size > each.data / 20
             )
             yield _note(f"the same, {name}", ", ".join(shares))
+
+
+def _footprints(found: dict[str, footprint.Footprint]) -> Iterator[str]:
+    stock = found["stock"]
+    for mode in ("chroot", "vm"):
+        each = found[mode]
+        what = f"of a {mode} bake over Packer with plugin defaults"
+        text = f"{each.memory / stock.memory:.2f} ({each.memory >> 20:,} of {stock.memory >> 20:,} MiB; "
+        text += f"{each.anonymous >> 20:,} of {stock.anonymous >> 20:,} without pages of files)"
+        yield _row(f"peak memory {what}", "≤ 1.0", text, each.memory <= stock.memory)
+        text = f"{each.disk / stock.disk:.2f} ({each.disk >> 20:,} of {stock.disk >> 20:,} MiB)"
+        yield _row(f"peak disk {what}", "≤ 1.0", text, each.disk <= stock.disk)
 
 
 def _row(what: str, goal: str, measured: str, met: bool) -> str:
