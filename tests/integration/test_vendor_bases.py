@@ -14,6 +14,7 @@ from bakery.clouds.definitions import Definition
 from bakery.engine.refresh import refresh_images
 from bakery.engine.run import run_images
 from bakery.engine.session import Session, open_session
+from bakery.engine.steps import BakeOptions
 from bakery.host.errors import BakeryError
 from bakery.model.definition import ImageDefinition
 from doubles.aws.client import HOME_REGION, StandIn, available, register
@@ -119,7 +120,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
 def test_a_newer_ami_is_due_once_and_the_build_starts_from_it(aws: StandIn, project: Session, tmp_path: Path) -> None:
     disk = make_raw(tmp_path, {})  # the bake looks at what the cloud makes of it
     first = register_disk(aws, "vendor-1", disk)[0]
-    (record,) = run_images(project, None, 1).records
+    (record,) = run_images(project, None, 1, BakeOptions()).records
     assert record.vendor_bases["aws"].identity == first
     refresh_images(project, None, 1)
     (action,) = project.plan(None).actions
@@ -131,7 +132,7 @@ def test_a_newer_ami_is_due_once_and_the_build_starts_from_it(aws: StandIn, proj
     (action,) = project.plan(None).actions
     today = datetime.now(UTC).date().isoformat()
     assert (action.kind, action.reason) == ("bake", f"base AMI {first} -> {second} ({today})")
-    (record,) = run_images(project, None, 1).records
+    (record,) = run_images(project, None, 1, BakeOptions()).records
     assert record.vendor_bases["aws"].identity == second
     instances = [
         instance

@@ -9,6 +9,7 @@ from bakery.bake.task_times import read_task_times
 from bakery.cli import options
 from bakery.cli.session import session
 from bakery.engine.run import bake_images
+from bakery.engine.steps import BakeOptions
 from bakery.host.errors import UsageError
 from bakery.host.parallel import raise_failures
 from bakery.host.text import count_of
@@ -29,6 +30,7 @@ def bake(
         typer.Option("--builder", help="Only this builder; may be repeated."),
     ] = None,
     baked_before: options.BakedBefore = None,
+    fail_on: options.FailOnDifference = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="If a bake on this machine fails, keep its disk and say how to log in.")
     ] = False,
@@ -54,7 +56,8 @@ def bake(
     if profile and json:
         raise UsageError("--json and --profile exclude each other")
     with session(definitions, workspace, catalog, verb="bake", json=json, quiet=quiet, verbose=verbose) as verb_session:
-        bakes = bake_images(verb_session, images, builder or [], jobs, baked_before, keep)
+        how = BakeOptions(keep=keep, fresh=baked_before is not None, fail_on_difference=fail_on is not None)
+        bakes = bake_images(verb_session, images, builder or [], jobs, how, baked_before)
         parts = [part for outcome in bakes.outcomes if outcome.result for part in outcome.result.parts]
         rows = [(action.image, action.version, f"kept: {action.reason}") for action in bakes.unchanged]
         rows += [(part.image, part.version, _result_cell(part)) for part in parts]

@@ -20,6 +20,12 @@ BuilderName = StrEnum("BuilderName", list(BUILDERS))  # type: ignore[misc]
 TargetName = StrEnum("TargetName", ["all", *CLOUDS])  # type: ignore[misc]
 
 
+class FailOn(StrEnum):
+    """A finding about a new disk that makes a bake fail."""
+
+    DIFFERENCE = "difference"
+
+
 def _check_channel(name: str) -> str:
     """Refuse a text that cannot be a channel's name before any work is done; empty if the option is absent."""
     if name:
@@ -106,6 +112,14 @@ BakedBefore = Annotated[
         metavar="TIME",
         parser=_parse_time,
         help="A version that was baked before this time is due, as with --rebuild; for jobs of a pipeline.",
+    ),
+]
+FailOnDifference = Annotated[
+    FailOn | None,
+    typer.Option(
+        "--fail-on",
+        help="Fail an image whose new disk has other content than its newest version, although both were baked from "
+        "the same inputs and archives.",
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]

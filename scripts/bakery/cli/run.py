@@ -9,6 +9,7 @@ from bakery.cli import options
 from bakery.cli.consent import ask_before_leaving
 from bakery.cli.session import session
 from bakery.engine.run import PublishedVersion, Run, run_images
+from bakery.engine.steps import BakeOptions
 from bakery.host.text import count_of, describe_duration
 from bakery.model import documents
 from bakery.reports import render_table
@@ -20,6 +21,7 @@ def run(
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
     rebuild: options.Rebuild = False,
+    fail_on: options.FailOnDifference = None,
     jobs: options.Jobs = options.JOBS,
     yes: options.Yes = False,
     json: options.Json = False,
@@ -44,11 +46,14 @@ def run(
     Example: bakery run web
 
     Example: bakery run --rebuild web
+
+    Example: bakery run --rebuild --fail-on difference web
     """
     with session(definitions, workspace, catalog, verb="run", json=json, quiet=quiet, verbose=verbose) as verb_session:
         if not yes:
             ask_before_leaving(verb_session, images)
-        result = run_images(verb_session, images, jobs, rebuild)
+        how = BakeOptions(fail_on_difference=fail_on is not None)
+        result = run_images(verb_session, images, jobs, how, rebuild=rebuild)
         if result.published and not json and not quiet:
             print(render(result), flush=True)  # an error follows on another stream
         result.require_success()

@@ -3,29 +3,31 @@
 import gzip
 
 from bakery.contents import FILE_LIST
+from bakery.engine.contents import find_contents
 from bakery.engine.session import Session
 from bakery.host import files
+from bakery.host.errors import BakeryError
 from bakery.host.events import Event
 from bakery.host.text import count_of
 from bakery.model import baked, documents
-from bakery.model.contents import Contents, FileList
+from bakery.model.contents import FileList
 from bakery.model.documents import Artifact
 
 SHOWN = 10  # paths in a message; the file has all
 HIDDEN = "files that not everybody may read"
 
 
-def report_repeat(session: Session, artifact: Artifact, contents: Contents | None) -> None:
+def report_repeat(session: Session, artifact: Artifact, *, must_be_equal: bool) -> None:
     """Report whether a disk has the content of the newest version, if that was baked from the same inputs.
 
     Nothing is reported if the package archives changed since or are not known, or if one of the two disks has no
-    content digest.
+    content digest. BakeryError if the content differs and `must_be_equal`.
     """
     definition = session.definitions.images[artifact.image]
     record = session.newest_record(definition)
     if record is None or record.version == artifact.version or record.input_key != artifact.input_key:
         return
-    earlier = session.catalog.contents(record)
+    contents, earlier = find_contents(session, artifact), session.catalog.contents(record)
     if not contents or not earlier or not contents.content_digest or not earlier.content_digest:
         return
     if not contents.archives or contents.archives != earlier.archives:
@@ -42,6 +44,12 @@ def report_repeat(session: Session, artifact: Artifact, contents: Contents | Non
         f"OTHER CONTENT than {record.version}, baked from the same inputs and archives: {count_of(len(paths), 'path')}"
     )
     session.report(Event("failed", "bake", subject, f"{text}: {shown} (all in {listing})"))
+    if must_be_equal:
+        raise BakeryError(
+            f"{subject} has other content than {record.version}, and --fail-on difference asks for the same",
+            where=str(listing),
+            hint="if a role should give another result each time, run without this option",
+        )
 
 
 def _list_differences(session: Session, artifact: Artifact, earlier: FileList | None) -> list[str]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,6 +15,7 @@ from bakery.engine.plan import Action, Plan
 from bakery.engine.prerequisites import Work, require_all
 from bakery.engine.progress import Progress
 from bakery.engine.session import Session
+from bakery.engine.steps import BakeOptions
 from bakery.host import parallel
 from bakery.host.errors import BakeryError, NotFoundError, UsageError, raise_all
 from bakery.host.events import Event
@@ -93,22 +94,20 @@ def bake_images(
     names: list[str] | None,
     builders: Sequence[str],
     jobs: int,
+    options: BakeOptions,
     baked_before: datetime | None = None,
-    keep: bool = False,
 ) -> Bakes:
     """Bake the named images, or all, if they are due or were baked before a time; not their parents.
 
-    `keep` keeps the disks of bakes that fail on this machine. Raises one error with everything that the bakes lack
-    before the first one.
+    Raises one error with everything that the bakes lack before the first one.
     """
     selected = _select_by_builder(session, names or [], builders)
     actions = [action for action in session.plan(names, rebuild_asked=baked_before).actions if action.image in selected]
     due = {action.image: action for action in actions if action.kind in ("bake", "wait", "pause")}
     ready = [action for action in due.values() if action.kind == "bake" and not _is_baked(session, action)]
     require_all(session, [_plan_bake(session, action, builders) for action in ready])
-    fresh = baked_before is not None
     outcomes = parallel.run_parallel(
-        list(due), lambda name: steps.bake_version(session, due[name], builders, keep=keep, fresh=fresh), jobs
+        list(due), lambda name: steps.bake_version(session, due[name], options, builders), jobs
     )
     return Bakes(outcomes, [action for action in actions if action.image not in due])
 
@@ -175,19 +174,22 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
     return outcomes
 
 
-def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bool = False) -> Run:
+def run_images(
+    session: Session, names: list[str] | None, jobs: int, options: BakeOptions, *, rebuild: bool = False
+) -> Run:
     """Do all steps of each image, and of its children as soon as it is published, until nothing is due.
 
     The plan is made again when a parent is done: if it has the same content as before, its children need no bake. If
     that fails, no other image begins, and those that run go on to their end.
 
-    `rebuild` bakes the named images, or all, even if nothing is due. Before the first bake, one error names everything
-    that the due images lack, and those that wait for a parent.
+    `rebuild` bakes the named images, or all, from no layer, even if nothing is due. Before the first bake, one error
+    names everything that the due images lack, and those that wait for a parent.
     """
     began = time.monotonic()
     session.catalog.renew_heads()
     with parallel.threads(jobs) as submit:
-        scheduler = _Scheduler(session, names, jobs, _ImageThreads(submit), datetime.now(UTC) if rebuild else None)
+        asked = datetime.now(UTC) if rebuild else None
+        scheduler = _Scheduler(session, names, _ImageThreads(submit), Progress(session, jobs), options, asked)
         stop = scheduler.run_all()
     return scheduler.describe(stop, time.monotonic() - began)
 
@@ -199,15 +201,17 @@ class _Scheduler:
         self,
         session: Session,
         names: list[str] | None,
-        jobs: int,
         threads: "_ImageThreads",
+        progress: Progress,
+        options: BakeOptions,
         rebuild_asked: datetime | None,
     ) -> None:
         self._session = session
         self._names = names
         self._threads = threads
+        self._progress = progress
+        self._options = options
         self._rebuild_asked = rebuild_asked
-        self._progress = Progress(session, jobs)
         self._plan = Plan(())
         self._examined: set[str] = set()
         self._unchanged: dict[str, Action] = {}
@@ -265,7 +269,8 @@ class _Scheduler:
             if not threads.has_begun(action.image):
                 session.report(Event("note", "plan", action.image, f"{action.kind}: {action.reason}"))
                 fresh = bool(self._rebuild_asked) and action.image in (self._names or [action.image])
-                threads.begin(action.image, partial(_run_action, session, action, self._progress, fresh=fresh))
+                options = replace(self._options, fresh=fresh)
+                threads.begin(action.image, partial(_run_action, session, action, self._progress, options))
 
 
 def _list_parents(session: Session, actions: Sequence[Action]) -> set[str]:
@@ -354,10 +359,10 @@ def _plan_run(session: Session, action: Action) -> Work:
     return Work(definition, builders, definition.targets, action.next_version, action.inputs, action.input_key)
 
 
-def _run_action(session: Session, action: Action, progress: Progress, *, fresh: bool) -> PublishedVersion:
+def _run_action(session: Session, action: Action, progress: Progress, options: BakeOptions) -> PublishedVersion:
     definition = session.definitions.images[action.image]
     with progress.work_on(action.image) as last_seconds:
-        record = _make_record(session, action, fresh=fresh)
+        record = _make_record(session, action, options)
     seconds = read_seconds(session.project, definition, record) if action.kind != "promote" else {}
     if action.kind == "publish":
         seconds = {step: number for step, number in seconds.items() if step.startswith(PUBLISH)}
@@ -385,12 +390,12 @@ def _publish_again(session: Session, definition: ImageDefinition, version: str) 
     return steps.publish_version(session, session.load_baked(definition, version))
 
 
-def _make_record(session: Session, action: Action, *, fresh: bool) -> Record:
-    """Do what is due for an image; the record of its version. A `fresh` bake starts from no layer."""
+def _make_record(session: Session, action: Action, options: BakeOptions) -> Record:
+    """Do what is due for an image; the record of its version."""
     definition = session.definitions.images[action.image]
     if action.kind in ("publish", "promote"):
         return _publish_again(session, definition, action.version)
-    version = steps.bake_version(session, action, fresh=fresh)
+    version = steps.bake_version(session, action, options)
     if version.artifact and not steps.is_verified(session, version.artifact):
         steps.verify_version(session, version.artifact)
     return steps.publish_version(session, version)

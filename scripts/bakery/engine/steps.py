@@ -51,13 +51,22 @@ from bakery.model.version import ImageVersion
 from bakery.verify import read_used_secrets, verify
 
 
-def bake_version(
-    session: Session, action: Action, builders: Sequence[str] = (), *, keep: bool = False, fresh: bool = False
-) -> Baked:
+@dataclass(frozen=True)
+class BakeOptions:
+    """`keep` keeps the disk of a bake that fails; a `fresh` bake starts from no layer.
+
+    With `fail_on_difference`, a disk fails that has other content than the newest version with the same inputs.
+    """
+
+    keep: bool = False
+    fresh: bool = False
+    fail_on_difference: bool = False
+
+
+def bake_version(session: Session, action: Action, options: BakeOptions, builders: Sequence[str] = ()) -> Baked:
     """Bake an action of a plan, or reuse the result of an interrupted run with the same inputs, unless it is too old.
 
-    `builders` limits it to some of the definition's builders; `keep` keeps the disk if its bake fails; a `fresh` bake
-    starts from no layer. The caller has looked for everything that the bake needs.
+    `builders` limits it to some of the definition's builders. The caller has looked for everything that the bake needs.
     """
     definition = session.definitions.images[action.image]
     if action.kind == "wait":
@@ -83,10 +92,12 @@ def bake_version(
     file = session.definitions.sources[definition.name]
     lock = load_lock(definition, file)
     request = BakeRequest(definition, reservation.version, action.inputs, action.input_key, lock, file)
-    work = _Bake(session, request, keep, fresh)
+    work = _Bake(session, request, options)
     with record_failures(session, definition, "bake", action.input_key):
         artifact = work.bake_disk() if "qemu" in selected else None
         builds = {name: work.bake_image(name) for name in selected if name != "qemu"}
+    if artifact:
+        report_repeat(session, artifact, must_be_equal=options.fail_on_difference)
     return Baked(definition, reservation.version, artifact, builds)
 
 
@@ -101,8 +112,7 @@ class _Bake:
 
     session: Session
     request: BakeRequest
-    keep: bool
-    fresh: bool
+    options: BakeOptions
 
     def bake_disk(self) -> Artifact:
         """The disk that QEMU builds."""
@@ -118,7 +128,6 @@ class _Bake:
                 )
         contents = read_contents(self.session, artifact, reader.found)
         check_versions(self.session, artifact, contents)
-        report_repeat(self.session, artifact, contents)
         return artifact
 
     def bake_image(self, target: str) -> RemoteBuild:
@@ -142,8 +151,8 @@ class _Bake:
             return remote.build(self.request, target, parent, credentials, self._bake_context(vault), base)
 
     def _bake_context(self, vault: Vault | None) -> BakeContext:
-        project = self.session.project
-        return BakeContext(project, toolbox.toolchain(project), vault, self.session.report, self.keep, self.fresh)
+        project, report, options = self.session.project, self.session.report, self.options
+        return BakeContext(project, toolbox.toolchain(project), vault, report, options.keep, options.fresh)
 
     def _is_of_these_inputs(self, part: Part, where: str) -> bool:
         """Whether the result of an interrupted run was made from the same inputs."""

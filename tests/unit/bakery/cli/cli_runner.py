@@ -17,6 +17,7 @@ from bakery.contents import DATABASE, DOCUMENT, FILE_LIST, UnreadableError, sbom
 from bakery.contents.tree import pack_files
 from bakery.engine import run, toolbox
 from bakery.engine.session import Session, open_catalog, open_session
+from bakery.engine.steps import BakeOptions
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event
 from bakery.machine.disk_image import BaseDisk
@@ -168,7 +169,7 @@ class CliRunner:
         """The whole line; what it did is in `did`, of this call only."""
         self.did.clear()
         self.events.clear()
-        result = run.run_images(self.session(), list(images) or None, jobs)
+        result = run.run_images(self.session(), list(images) or None, jobs, BakeOptions())
         result.require_success()
         return result.records
 

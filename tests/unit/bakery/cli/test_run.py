@@ -16,7 +16,7 @@ from bakery.bake.request import BakeRequest
 from bakery.catalog import Catalog, Record
 from bakery.engine import run
 from bakery.engine.session import Session
-from bakery.engine.steps import distribute_version
+from bakery.engine.steps import BakeOptions, distribute_version
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, render_error
 from bakery.host.events import Event
@@ -64,7 +64,7 @@ def test_a_child_that_was_published_is_not_among_those_that_did_not_start(bakery
         return bake(request, *others)
 
     bakery.monkeypatch.setattr("bakery.engine.steps.bake", change_base)
-    result = run.run_images(bakery.session(), None, 2)
+    result = run.run_images(bakery.session(), None, 2, BakeOptions())
     assert [record.image for record in result.records] == ["base", "web"]
     assert result.skipped == []
 
@@ -324,7 +324,7 @@ class TestStop:
     def test_an_image_that_waits_for_a_thread_does_not_begin(self, others: CliRunner) -> None:
         """`base` leaves its thread to the next image before the plan fails."""
         self.fail_plan(others, BakeryError("broken plan"))
-        result = run.run_images(others.session(), None, 3)
+        result = run.run_images(others.session(), None, 3, BakeOptions())
         assert [outcome.name for outcome in result.outcomes] == ["app", "bad", "base", "tea"]
         assert [record.image for record in result.records] == ["app", "bad", "base", "tea"]
         assert sorted(result.unbegun) == ["web", "zoo"]
@@ -339,7 +339,7 @@ class TestStop:
         )
         others.broken = {"bake bad"}
         self.fail_plan(others, BakeryError("broken plan"))
-        result = run.run_images(others.session(), ["web", "son"], 2)
+        result = run.run_images(others.session(), ["web", "son"], 2, BakeOptions())
         assert (result.skipped, result.unbegun) == (["son"], ["web"])
         with pytest.raises(BakeryError, match="broken plan") as caught:
             result.require_success()
@@ -359,7 +359,7 @@ class TestStop:
             return bake(*arguments)
 
         bakery.monkeypatch.setattr("bakery.engine.steps.bake", change_base)
-        result = run.run_images(bakery.session(), None, 1)
+        result = run.run_images(bakery.session(), None, 1, BakeOptions())
         assert [record.image for record in result.records] == ["web"]
         assert result.unbegun == ["base"]
         with pytest.raises(BakeryError, match="packer is not on PATH"):

@@ -44,6 +44,33 @@ def test_other_content_is_said_loudly_with_all_paths(baked: CliRunner) -> None:
     assert str(listing) in line
 
 
+@pytest.mark.parametrize("verb", ["run", "bake"])
+def test_other_content_fails_if_that_is_asked_for(baked: CliRunner, verb: str) -> None:
+    baked.entries["base"] = {"/etc/issue": "99999999"}
+    options = ("--rebuild",) if verb == "run" else ("--baked-before", datetime.now(UTC).isoformat())
+    answer = baked(verb, *options, "--fail-on", "difference", "base")
+    assert answer.code == 1, answer.err
+    listing = baked.project.logs / "base-1.0.1-differences.txt"
+    assert f"{listing}: base 1.0.1 has other content than 1.0.0" in answer.err
+    assert baked.did[-1] == "bake base"
+    assert baked.session().catalog.failures_since("base", "x86_64", None) == ()
+
+
+@pytest.mark.parametrize("verb", ["run", "bake"])
+def test_equal_content_does_not_fail(baked: CliRunner, verb: str) -> None:
+    options = ("--rebuild",) if verb == "run" else ("--baked-before", datetime.now(UTC).isoformat())
+    answer = baked(verb, *options, "--fail-on", "difference", "base")
+    assert answer.code == 0, answer.err
+    assert "same content as 1.0.0" in answer.err
+
+
+def test_the_hint_of_other_content_works(baked: CliRunner) -> None:
+    baked.entries["base"] = {"/etc/issue": "99999999"}
+    assert baked("run", "--rebuild", "--fail-on", "difference", "base").code == 1
+    answer = baked("run", "--rebuild", "base")
+    assert (answer.code, baked.did[-1]) == (0, "publish base"), answer.err
+
+
 def test_a_private_file_is_not_named(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its bytes are in the content digest and not in the list."""
     monkeypatch.setattr("unit.bakery.cli.cli_runner.repr", lambda _: "other", raising=False)
