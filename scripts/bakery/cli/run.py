@@ -54,14 +54,16 @@ def run(
             ask_before_leaving(verb_session, images)
         how = BakeOptions(fail_on_difference=fail_on is not None)
         result = run_images(verb_session, images, jobs, how, rebuild=rebuild)
-        if result.published and not json and not quiet:
+        if json:
+            print(documents.dump_all(result.records).decode(), end="")
+        elif result.published and not quiet:
             print(render(result), flush=True)  # an error follows on another stream
         result.require_success()
-    if json:
-        print(documents.dump_all(result.records).decode(), end="")
-    elif not quiet and result.published:
+    if json or quiet:
+        return
+    if result.published:
         print(f"next: '{show_command(result.published[-1], workspace, catalog)}' shows the ID at each location")
-    elif not quiet:
+    else:
         print("nothing to do: every image is up to date")
 
 

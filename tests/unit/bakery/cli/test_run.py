@@ -582,6 +582,13 @@ def test_json_is_the_documents(bakery: CliRunner) -> None:
     assert documents.parse(list[Record], bakery("run", "--json").out.encode(), "stdout") == []
 
 
+def test_json_has_what_was_published_beside_a_failure(bakery: CliRunner) -> None:
+    bakery.broken = {"bake web"}
+    answer = bakery("run", "--json")
+    assert answer.code == 4, answer.err
+    assert [record.image for record in documents.parse(list[Record], answer.out.encode(), "stdout")] == ["base"]
+
+
 class TestPause:
     @pytest.fixture
     def limited(self, bakery: CliRunner) -> CliRunner:
