@@ -211,7 +211,7 @@ def test_sigterm_is_an_interrupt(bakery: CliRunner) -> None:
 
 
 def test_a_failed_verb_names_its_log(bakery: CliRunner) -> None:
-    def fail(opened: Session, *_: Any) -> None:
+    def fail(opened: Session, *_: Any, **_options: Any) -> None:
         opened.report(Event("note", "run", "web", "told before it broke"))
         raise BakeryError("it broke")
 
@@ -226,7 +226,7 @@ def test_the_log_of_a_failed_verb_has_the_traceback_and_no_secret(bakery: CliRun
     def read_answer() -> None:
         raise OSError("no answer to s.token-4711")
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **_options: Any) -> None:
         try:
             read_answer()
         except OSError as error:
