@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options
+from bakery.cli.consent import require_consent
 from bakery.cli.session import describe_project
 from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import silent
@@ -72,17 +73,17 @@ def list_layers(workspace: options.Workspace = options.WORKSPACE, json: options.
 @app.command()
 def gc(
     size: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--size",
             metavar="SIZE",
             help="Keep the most recently used layers up to this size, such as 5GiB.",
-            show_default=False,
         ),
-    ] = "0B",
+    ] = None,
     workspace: options.Workspace = options.WORKSPACE,
+    yes: options.Yes = False,
 ) -> None:
-    """Remove all layers; with --size, the least recently used ones.
+    """Remove all layers, after a question; with --size, the least recently used ones.
 
     Bakes remove the least recently used ones by themselves when all together take more than 20 GiB. Without a layer, a
     bake starts from an earlier one or from its base. If BAKERY_LAYERS names a folder, this removes the layers in it, of
@@ -90,7 +91,11 @@ def gc(
 
     Example: bakery cache gc --size 5GiB
     """
-    removed = _open_store(workspace).collect(_parse_size(size))
+    limit = 0 if size is None else _parse_size(size)
+    store = _open_store(workspace)
+    if size is None and not yes:
+        require_consent(f"remove all layers in {store.folder}?", "--yes, or --size with what may stay,")
+    removed = store.collect(limit)
     print(f"{count_of(len(removed), 'layer')} removed, {render_size(sum(layer.size for layer in removed))}")
 
 
@@ -106,16 +111,24 @@ def verify(workspace: options.Workspace = options.WORKSPACE) -> None:
     store = _open_store(workspace)
     layers = [layer for layer, _ in store.list_layers()]
     damaged = [layer for layer in layers if not store.verify(layer)]
-    for layer in damaged:
-        store.remove(layer.key)
     if damaged:
         raise BakeryError(
-            f"{len(damaged)} of {count_of(len(layers), 'layer')} were damaged, and were removed",
+            f"{len(damaged)} of {count_of(len(layers), 'layer')} were damaged",
             where=str(store.folder),
-            detail="\n".join(f"{layer.key}: {layer.image} up to {layer.last or 'packages'}" for layer in damaged),
-            hint="check the disk of this machine; the next bakes make these layers again",
+            detail="\n".join(f"{layer.key}: {_remove_damaged(store, layer)}" for layer in damaged),
+            hint="check the disk that has them; no bake uses such a layer, and the next bakes make them again",
         )
     print(f"{count_of(len(layers), 'layer')} checked")
+
+
+def _remove_damaged(store: LayerStore, layer: Layer) -> str:
+    """The end of a damaged layer, for people: it may be another user's."""
+    end = f"{layer.image} up to {layer.last or 'packages'}"
+    try:
+        store.remove(layer.key)
+    except BakeryError as error:
+        return f"{end}, cannot be removed: {error.message}"
+    return f"{end}, removed"
 
 
 def _open_store(workspace: options.Workspace) -> LayerStore:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from bakery.cli import app
 from bakery.host import files
-from bakery.host.errors import UsageError
+from bakery.host.errors import BakeryError, DiskError, UsageError
 from bakery.host.events import silent
 from bakery.layers.store import Layer, LayerStore
 
@@ -60,8 +60,16 @@ def test_gc_keeps_what_fits(store: LayerStore, size: str, left: int) -> None:
 
 
 def test_gc_removes_all(store: LayerStore) -> None:
-    assert call("gc").stdout == "2 layers removed, 6 MiB\n"
+    assert call("gc", "--yes").stdout == "2 layers removed, 6 MiB\n"
     assert store.list_layers() == []
+
+
+def test_gc_asks_before_it_removes_all(store: LayerStore) -> None:
+    """In a shared folder the layers are those of all machines."""
+    answer = call("gc")
+    assert isinstance(answer.exception, UsageError)
+    assert str(answer.exception) == f"nobody is there to answer: remove all layers in {store.folder}?"
+    assert len(store.list_layers()) == 2
 
 
 @pytest.mark.parametrize("size", ["much", "5", "-1", "1e3", "20gib", "", "KB", "9" * 400, "inf"])
@@ -89,5 +97,30 @@ def test_verify_removes_a_damaged_layer_and_fails(store: LayerStore) -> None:
     disk.write_bytes(b"b" * (3 << 20))
     answer = call("verify")
     assert answer.exit_code == 1
-    assert "1 of 2 layers were damaged, and were removed" in str(answer.exception)
+    assert isinstance(answer.exception, BakeryError)
+    assert str(answer.exception) == "1 of 2 layers were damaged"
+    assert answer.exception.detail == f"{'a' * 32}: web up to packages, removed"
     assert [layer.key for layer, _ in store.list_layers()] == ["b" * 32]
+
+
+def test_verify_names_all_damaged_layers_if_one_cannot_be_removed(
+    store: LayerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = LayerStore.remove
+
+    def refuse(self: LayerStore, key: str) -> None:
+        if key == "a" * 32:
+            raise DiskError("permission denied")
+        remove(self, key)
+
+    for letter in "ab":
+        disk = store.folder / (letter * 32) / "disk.qcow2"
+        disk.chmod(0o644)
+        disk.write_bytes(b"c")
+    monkeypatch.setattr(LayerStore, "remove", refuse)
+    answer = call("verify")
+    assert isinstance(answer.exception, BakeryError)
+    assert sorted(answer.exception.detail.splitlines()) == [
+        f"{'a' * 32}: web up to packages, cannot be removed: permission denied",
+        f"{'b' * 32}: web up to nginx, removed",
+    ]
