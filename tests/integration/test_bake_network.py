@@ -103,6 +103,12 @@ def test_neither_loopback_nor_metadata_is_reached() -> None:
     assert "\t00000000\t" in found["routes"], "it has a way to the internet"
 
 
+def test_nothing_stays_in_the_temporary_folder(tmp_path: Path) -> None:
+    """All processes are killed when the command has ended."""
+    assert network.find_failure([*network.isolate(()), "true"], {"TMPDIR": str(tmp_path)}) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_port_that_the_user_names_is_reached() -> None:
     assert run_attacker(*separate(18080))["reached"] == ["127.0.0.1:18080"]
 

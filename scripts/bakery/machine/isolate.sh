@@ -28,18 +28,13 @@ mount -t tmpfs -o mode=700 tmpfs "$folder"
 : >"$folder/net"
 unshare --net="$folder/net" true
 
-remove_folder() { # the mount alone would go with the namespace
-    umount --lazy "$folder" && rmdir "$folder"
-}
-
 # It stays for as long as this process, which becomes the command.
 (
-    pasta --foreground --config-net --no-map-gw --runas 0 --tcp-ports none --udp-ports none \
+    pasta --foreground --no-netns-quit --config-net --no-map-gw --runas 0 --tcp-ports none --udp-ports none \
         --tcp-ns "$ports" --udp-ns "$ports" --netns-only --netns "$folder/net" >"$folder/log" 2>&1 &
     pasta="$!"
     tail --pid="$$" --follow /dev/null || true
     kill "$pasta" || true
-    remove_folder
 ) &
 carrier="$!"
 
@@ -57,7 +52,7 @@ until enter grep -q '^[^[:space:]]*[[:space:]]00000000[[:space:]]' /proc/net/rou
     if [ "$tries" -eq 0 ] || ! kill -0 "$carrier" 2>/dev/null || [ -n "$(find_error)" ]; then
         kill "$carrier" 2>/dev/null || true
         echo "error: pasta cannot connect the network: $(find_error)" >&2
-        remove_folder
+        umount --lazy "$folder" && rmdir "$folder"
         exit 1
     fi
     sleep 0.05
@@ -75,7 +70,10 @@ if grep -q '^nameserver 127\.0\.0\.53' /etc/resolv.conf && [ -f "$servers" ]; th
     mount --bind "$servers" "$(readlink -f /etc/resolv.conf)"
 fi
 
-# The shell is the first process there. unshare(1) itself would not pass on that the command was killed.
+# Nobody needs the folder any more, and a kill of all processes would leave it. The last shell is the first process of
+# its namespace: unshare(1) itself would not pass on that the command was killed.
 [ "$uid" -eq 0 ] || user="--map-user=$uid"
-exec nsenter --net="$folder/net" -- setpriv --pdeathsig KILL -- \
-    unshare ${user:+"$user" "--map-group=$gid"} --pid --fork --kill-child --mount-proc -- sh -c '"$@"; exit "$?"' sh "$@"
+# shellcheck disable=SC2016 # the inner shells expand it
+exec nsenter --net="$folder/net" -- sh -c 'umount --lazy "$0" && rmdir "$0"; exec "$@"' "$folder" \
+    setpriv --pdeathsig KILL -- unshare ${user:+"$user" "--map-group=$gid"} --pid --fork --kill-child --mount-proc -- \
+    sh -c '"$@"; exit "$?"' sh "$@"
