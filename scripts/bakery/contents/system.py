@@ -9,8 +9,9 @@ from bakery.contents import boot, debian, rpm
 from bakery.contents.apt import Listing, list_at_rest, parse_listing
 from bakery.contents.archive import pack_folder
 from bakery.contents.digest import Content
+from bakery.contents.file_list import list_files, pack_files
 from bakery.contents.sbom import Document, bind_sboms, list_components
-from bakery.contents.tree import Entry, list_files, pack_files
+from bakery.contents.tree import Entry
 from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
 from bakery.machine.filesystem import FileSystem
