@@ -204,7 +204,7 @@ def _make_disk(job: Job, context: BakeContext, secrets: Mapping[str, str]) -> tu
             digesting = submit(partial(digest_disk, open_raw(raw)))
             examining = submit(partial(context.examine, raw, report))
             _refuse_logins(job, _list_logins(job, context.vault), raw)
-            disk_image.to_qcow2(raw, staging / "disk.qcow2", compress=False)  # images are built on it
+            disk_image.to_qcow2(raw, staging / "disk.qcow2")
             sha256 = files.sha256(staging / "disk.qcow2")
             content = digesting.result()
             examining.result()

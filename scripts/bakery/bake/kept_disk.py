@@ -26,7 +26,7 @@ def keep_disk(job: Job) -> str:
         folder.mkdir(mode=0o700)
         disk = folder / made.name
         if _needs_copy(made, job):
-            disk_image.to_qcow2(made, disk, compress=False)
+            disk_image.to_qcow2(made, disk)
         else:
             made.rename(disk)
         if job.definition.windows:  # no login without a password that nobody knows

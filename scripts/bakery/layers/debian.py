@@ -113,7 +113,7 @@ def build(
             _install_packages(spec, recipe, archive, archives, log, report, clock)
         with report_step(report, "base", subject, "write the disk"):
             assemble_disk(archive, settings, recipe, raw)
-            disk_image.to_qcow2(raw, target, compress=False)
+            disk_image.to_qcow2(raw, target)
 
 
 def resolve(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UNDATED) -> tuple[str, ...]:
