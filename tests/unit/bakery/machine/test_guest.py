@@ -50,7 +50,7 @@ def boot(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) ->
         path.write_text("content")
     monkeypatch.setattr(qemu, "FIRMWARE", (firmware,))
 
-    def start(body: str, patience: Patience | None = None, forward: dict[int, int] | None = None) -> Any:
+    def start(body: str, patience: Patience | None = None) -> Any:
         programs.python(qemu.SYSTEM, QEMU.format(pid=str(tmp_path / "pid")) + body)
         folder = tmp_path / "logs"
         folder.mkdir()
@@ -60,7 +60,6 @@ def boot(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) ->
             key=tmp_path / "key",
             folder=folder,
             accelerator="tcg",
-            forward=forward or {},
             patience=patience,
         )
 
@@ -83,11 +82,10 @@ def test_a_guest_that_answers_is_gone_afterwards(tmp_path: Path, boot: Boot, pro
 
 
 def test_the_way_in_is_loopback_and_there_is_no_way_out(tmp_path: Path, boot: Boot, programs: Programs) -> None:
-    with boot(BOOTS, forward={8080: 80}):
+    with boot(BOOTS):
         pass
     (command,) = programs.calls(qemu.SYSTEM)
     assert "restrict=on,hostfwd=tcp:127.0.0.1:" in command
-    assert ",hostfwd=tcp:127.0.0.1:8080-:80" in command
     assert "accel=tcg" in command
 
 
