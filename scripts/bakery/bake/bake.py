@@ -89,7 +89,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log) if log.exists() else "",
             vendor_base=base.vendor_base,
-            secrets=note_secrets(definition, secrets),
+            secrets=describe_secrets(definition, secrets),
         )
         save_signed(artifact, artifact, staging / "artifact.json", open_keyring(project), BUILDERS["qemu"].duty)
         refuse_secrets([path for path in staging.iterdir() if path.suffix == ".json"], values.values())
@@ -147,7 +147,7 @@ def refuse_changed(definition: ImageDefinition, vault: Vault | None, secrets: Ma
             )
 
 
-def note_secrets(definition: ImageDefinition, secrets: Mapping[str, Secret]) -> dict[str, SecretUse]:
+def describe_secrets(definition: ImageDefinition, secrets: Mapping[str, Secret]) -> dict[str, SecretUse]:
     """The versions of the secrets, for the search of the disk."""
     return {
         name: SecretUse(
@@ -193,16 +193,16 @@ def _make_disk(job: Job, context: BakeContext, secrets: Mapping[str, str]) -> tu
     source, seconds = _provision_disk(job, context.vault, secrets)
     staging = job.scratch / "whole"
     staging.mkdir()
-    report = staging / job.archives_report.name
+    archives_report = staging / job.archives_report.name
     if job.archives_report.exists():  # a user's own template need not write it
-        job.archives_report.rename(report)
+        job.archives_report.rename(archives_report)
     with timed(seconds, "flatten"):
         job.progress("flattening the disk and reading it")
         with _writable_raw(job, source) as raw, threads(2) as submit:
             free_space.clear_free_space(raw)
             # The digest of a disk with large holes takes as long as all the rest.
             digesting = submit(partial(digest_disk, open_raw(raw)))
-            examining = submit(partial(context.examine, raw, report))
+            examining = submit(partial(context.examine, raw, archives_report))
             _refuse_logins(job, _list_logins(job, context.vault), raw)
             disk_image.to_qcow2(raw, staging / "disk.qcow2")
             sha256 = files.sha256(staging / "disk.qcow2")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from bakery.bake import packer
-from bakery.bake.bake import note_commit, note_secrets, refuse_early, reserved
+from bakery.bake.bake import describe_secrets, note_commit, refuse_early, reserved
 from bakery.bake.request import BakeContext, BakeRequest, ParentImage
 from bakery.bake.variables import secret_environment
 from bakery.clouds import REMOTE, manifest
@@ -34,9 +34,9 @@ def build(
 ) -> RemoteBuild:
     """Build a version at `target` and keep build.json in its folder.
 
-    It starts from `parent`, or else from `vendor_base`. `credentials` are the
-    fields of the target's secret in Vault, empty if the environment has them. BakeryError if the build or one of the
-    image's tests fails: Packer then leaves no image.
+    It starts from `parent`, or else from `vendor_base`. `credentials` are the fields of the target's secret in Vault,
+    empty if the environment has them. BakeryError if the build or one of the image's tests fails: Packer then leaves
+    no image.
     """
     definition, version = request.definition, request.version
     project, toolchain, vault = context.project, context.toolchain, context.vault
@@ -60,7 +60,7 @@ def build(
             scratch,
             log,
             report,
-            parent.id if parent else "",
+            source=parent.id if parent else "",
             vendor_base=vendor_base,
             definition_file=request.file,
         )
@@ -96,7 +96,7 @@ def build(
             vendor_base=vendor_base,
             parent=parent.base if parent else None,
             # A template of the user's own asks Vault itself, and what it got is unknown.
-            secrets={} if definition.template else note_secrets(definition, known),
+            secrets={} if definition.template else describe_secrets(definition, known),
         )
         for path in (job.archives_report, job.root_archive):
             if path.exists():  # Windows and a user's own template need not write them
