@@ -35,7 +35,7 @@ from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk, SecretUse
 from bakery.model.project import Project
-from bakery.signing import Duty, open_keyring, save_signed
+from bakery.signing import open_keyring, save_signed
 
 # The ansible plugin hands paths on as `name=value` words, and QEMU's options end at a comma.
 UNFIT = re.compile(r"[\s,'\"]")
@@ -46,7 +46,8 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
     definition, version = request.definition, request.version
     project, toolchain, vault = context.project, context.toolchain, context.vault
     folder = project.artifact_folder(request.image_version)
-    secrets = refuse_early(project, definition, vault, BUILDERS["qemu"].duty)
+    open_keyring(project).require_signer(BUILDERS["qemu"].duty)
+    secrets = read_bake_secrets(project, definition, vault)
     with reserved(project, definition.name, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
         job = Job(
@@ -97,12 +98,11 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
     return artifact
 
 
-def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None, duty: Duty) -> dict[str, Secret]:
-    """Raise errors that would otherwise end the bake of a duty after minutes; return the secrets.
+def read_bake_secrets(project: Project, definition: ImageDefinition, vault: Vault | None) -> dict[str, Secret]:
+    """The secrets of a definition; BakeryError, before minutes of work, if a value would not reach a role as it is.
 
-    The look before the first bake found no fault. Only Vault may answer otherwise since, hours later.
+    A run checks them before its first bake, and Vault may have other values hours later.
     """
-    open_keyring(project).require_signer(duty)
     file = str(project.definitions / f"{definition.name}.yaml")
     if not definition.secrets:
         return {}
