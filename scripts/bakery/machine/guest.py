@@ -70,7 +70,7 @@ class Guest:
 
 
 @contextmanager
-def guest(
+def boot_guest(
     overlay_of: Path,
     *,
     user: str,

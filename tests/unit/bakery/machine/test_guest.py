@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from bakery.machine import guest as guests
 from bakery.machine import qemu
-from bakery.machine.guest import Guest, GuestError, Patience, guest, last_lines
+from bakery.machine.guest import Guest, GuestError, Patience, boot_guest, last_lines
 from doubles.programs import Programs
 
 # A guest: boots (prints), then its SSH server greets everybody.
@@ -54,7 +54,7 @@ def boot(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) ->
         programs.python(qemu.SYSTEM, QEMU.format(pid=str(tmp_path / "pid")) + body)
         folder = tmp_path / "logs"
         folder.mkdir()
-        return guest(
+        return boot_guest(
             tmp_path / "disk.qcow2",
             user="tester",
             key=tmp_path / "key",
