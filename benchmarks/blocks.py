@@ -29,8 +29,6 @@ PUT = "PutSnapshotBlock"
 DISK = 4 << 30  # bytes
 FILES = 600  # of up to 1 MiB in the base
 ROLE_FILES = 30  # that a role adds; it removes half as many
-
-
 OMIT = "--omit-zero-blocks"
 
 
