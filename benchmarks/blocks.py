@@ -29,8 +29,6 @@ PUT = "PutSnapshotBlock"
 DISK = 4 << 30  # bytes
 FILES = 600  # of up to 1 MiB in the base
 ROLE_FILES = 30  # that a role adds; it removes half as many
-
-
 OMIT = "--omit-zero-blocks"
 
 
@@ -85,7 +83,7 @@ def measure(folder: Path) -> Uploads:
         for number, (name, (written, removed)) in enumerate(steps.items()):
             _change_disk(folder, raw, start, written, removed)
             disk = folder / f"{number}.qcow2"
-            disk_image.to_qcow2(raw, disk, compress=False)
+            disk_image.to_qcow2(raw, disk)
             content = digest_disk(open_raw(raw))
             sent = ours.upload(disk, content, f"1.0.{number}")
             rivals = theirs.upload(raw, content)

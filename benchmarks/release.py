@@ -132,7 +132,7 @@ def _make_artifact(folder: Path) -> Artifact:
     """A disk of 1 MiB, so that its upload is short."""
     raw, disk = folder / "disk.raw", folder / "disk.qcow2"
     raw.write_bytes(b"\1" * (1 << 20))
-    disk_image.to_qcow2(raw, disk, compress=False)
+    disk_image.to_qcow2(raw, disk)
     return describe_artifact("1.0.0", describe_image(disk, files.sha256(disk), digest_disk(open_raw(raw))))
 
 

@@ -21,7 +21,7 @@ def write_disk(tree: Path, disk: Path) -> None:
     (partition,) = disk_image.partitions(raw)
     options = ("-q", "-t", "ext4", "-d", tree, "-E", f"offset={partition.start}")
     subprocess.run(["mke2fs", *options, raw, f"{partition.size >> 10}k"], check=True, capture_output=True)
-    disk_image.to_qcow2(raw, disk, compress=False)
+    disk_image.to_qcow2(raw, disk)
 
 
 def describe_disk(disk: Path) -> tuple[Disk, BlockList]:

@@ -118,7 +118,7 @@ def changed_disk(base_disk: BaseDisk, tmp_path: Path) -> Path:
     assert root
     namespace = ("unshare", "--mount", "--propagation", "private", "sh", "-euc", CHANGE, "sh")
     run(*namespace, raw, str(root.partition.start), folder)
-    disk_image.to_qcow2(raw, disk, compress=False)
+    disk_image.to_qcow2(raw, disk)
     return disk
 
 

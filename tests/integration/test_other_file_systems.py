@@ -107,7 +107,7 @@ def write_disk(folder: Path, make: Callable[[Path, Path], None]) -> Path:
     make(tree, file_system)
     subprocess.run(["sfdisk", "--quiet", raw], input="label: gpt\nstart=1MiB, size=400MiB\n", text=True, check=True)
     run("dd", f"if={file_system}", f"of={raw}", "bs=1M", "seek=1", "conv=notrunc,sparse", "status=none")
-    disk_image.to_qcow2(raw, folder / "disk.qcow2", compress=False)
+    disk_image.to_qcow2(raw, folder / "disk.qcow2")
     return folder / "disk.qcow2"
 
 

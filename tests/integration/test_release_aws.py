@@ -116,7 +116,7 @@ class Releases:
         self._aws = aws
         raw, disk = folder / "disk.raw", folder / "disk.qcow2"
         raw.write_bytes(random.Random(1).randbytes(1 << 20))  # noqa: S311 - noise, the same in each run
-        disk_image.to_qcow2(raw, disk, compress=False)
+        disk_image.to_qcow2(raw, disk)
         self._disk = disk
         # fmt: off
         self._artifact = Artifact(

@@ -19,7 +19,7 @@ from bakery.host.events import silent
 from bakery.machine import disk_image, qemu, secret_search, ssh
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
-from bakery.machine.guest import GuestError, Patience, guest
+from bakery.machine.guest import GuestError, Patience, boot_guest
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
 from bakery.verify import hygiene, verify
@@ -117,7 +117,7 @@ def test_a_guest_that_never_answers_is_given_up(blank: Path, tmp_path: Path) -> 
     key, folder = ssh.make_key(tmp_path), tmp_path / "logs"
     with (
         pytest.raises(GuestError) as failure,
-        guest(blank, user="x", key=key, folder=folder, accelerator="tcg", patience=Patience(silence=5, total=5)),
+        boot_guest(blank, user="x", key=key, folder=folder, accelerator="tcg", patience=Patience(silence=5, total=5)),
     ):
         pytest.fail("nothing can answer here")
     assert failure.value.detail
@@ -127,9 +127,9 @@ def test_a_guest_that_never_answers_is_given_up(blank: Path, tmp_path: Path) -> 
 BOOT = """
 import sys
 from pathlib import Path
-from bakery.machine.guest import guest
+from bakery.machine.guest import boot_guest
 disk, key, folder = map(Path, sys.argv[1:])
-with guest(disk, user="x", key=key, folder=folder, accelerator="tcg"):
+with boot_guest(disk, user="x", key=key, folder=folder, accelerator="tcg"):
     pass
 """
 

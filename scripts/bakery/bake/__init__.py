@@ -2,6 +2,5 @@
 
 from bakery.bake.bake import bake
 from bakery.bake.roles import check_mode, check_roles
-from bakery.clouds.job import Toolchain
 
-__all__ = ["Toolchain", "bake", "check_mode", "check_roles"]
+__all__ = ["bake", "check_mode", "check_roles"]

@@ -35,7 +35,7 @@ from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk, SecretUse
 from bakery.model.project import Project
-from bakery.signing import Duty, open_keyring, save_signed
+from bakery.signing import open_keyring, save_signed
 
 # The ansible plugin hands paths on as `name=value` words, and QEMU's options end at a comma.
 UNFIT = re.compile(r"[\s,'\"]")
@@ -46,7 +46,8 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
     definition, version = request.definition, request.version
     project, toolchain, vault = context.project, context.toolchain, context.vault
     folder = project.artifact_folder(request.image_version)
-    secrets = refuse_early(project, definition, vault, BUILDERS["qemu"].duty)
+    open_keyring(project).require_signer(BUILDERS["qemu"].duty)
+    secrets = read_bake_secrets(project, definition, vault)
     with reserved(project, definition.name, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
         job = Job(
@@ -89,7 +90,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log) if log.exists() else "",
             vendor_base=base.vendor_base,
-            secrets=note_secrets(definition, secrets),
+            secrets=describe_secrets(definition, secrets),
         )
         save_signed(artifact, artifact, staging / "artifact.json", open_keyring(project), BUILDERS["qemu"].duty)
         refuse_secrets([path for path in staging.iterdir() if path.suffix == ".json"], values.values())
@@ -97,12 +98,11 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
     return artifact
 
 
-def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None, duty: Duty) -> dict[str, Secret]:
-    """Raise errors that would otherwise end the bake of a duty after minutes; return the secrets.
+def read_bake_secrets(project: Project, definition: ImageDefinition, vault: Vault | None) -> dict[str, Secret]:
+    """The secrets of a definition; BakeryError, before minutes of work, if a value would not reach a role as it is.
 
-    The look before the first bake found no fault. Only Vault may answer otherwise since, hours later.
+    A run checks them before its first bake, and Vault may have other values hours later.
     """
-    open_keyring(project).require_signer(duty)
     file = str(project.definitions / f"{definition.name}.yaml")
     if not definition.secrets:
         return {}
@@ -147,7 +147,7 @@ def refuse_changed(definition: ImageDefinition, vault: Vault | None, secrets: Ma
             )
 
 
-def note_secrets(definition: ImageDefinition, secrets: Mapping[str, Secret]) -> dict[str, SecretUse]:
+def describe_secrets(definition: ImageDefinition, secrets: Mapping[str, Secret]) -> dict[str, SecretUse]:
     """The versions of the secrets, for the search of the disk."""
     return {
         name: SecretUse(
@@ -193,18 +193,18 @@ def _make_disk(job: Job, context: BakeContext, secrets: Mapping[str, str]) -> tu
     source, seconds = _provision_disk(job, context.vault, secrets)
     staging = job.scratch / "whole"
     staging.mkdir()
-    report = staging / job.archives_report.name
+    archives_report = staging / job.archives_report.name
     if job.archives_report.exists():  # a user's own template need not write it
-        job.archives_report.rename(report)
+        job.archives_report.rename(archives_report)
     with timed(seconds, "flatten"):
         job.progress("flattening the disk and reading it")
         with _writable_raw(job, source) as raw, threads(2) as submit:
             free_space.clear_free_space(raw)
             # The digest of a disk with large holes takes as long as all the rest.
             digesting = submit(partial(digest_disk, open_raw(raw)))
-            examining = submit(partial(context.examine, raw, report))
+            examining = submit(partial(context.examine, raw, archives_report))
             _refuse_logins(job, _list_logins(job, context.vault), raw)
-            disk_image.to_qcow2(raw, staging / "disk.qcow2", compress=False)  # images are built on it
+            disk_image.to_qcow2(raw, staging / "disk.qcow2")
             sha256 = files.sha256(staging / "disk.qcow2")
             content = digesting.result()
             examining.result()

@@ -18,17 +18,17 @@ def keep_disk(job: Job) -> str:
 
     Packer has ended. Empty if it made no disk. A disk that cannot be kept does not hide why the bake failed.
     """
-    made = next((job.output / name for name in DISKS if (job.output / name).exists()), None)
-    if made is None:
+    output_disk = next((job.output / name for name in DISKS if (job.output / name).exists()), None)
+    if output_disk is None:
         return ""
     folder = job.scratch.parent / FOLDER
     try:
         folder.mkdir(mode=0o700)
-        disk = folder / made.name
-        if _needs_copy(made, job):
-            disk_image.to_qcow2(made, disk, compress=False)
+        disk = folder / output_disk.name
+        if _needs_copy(output_disk, job):
+            disk_image.to_qcow2(output_disk, disk)
         else:
-            made.rename(disk)
+            output_disk.rename(disk)
         if job.definition.windows:  # no login without a password that nobody knows
             return f"the disk is kept: {disk}; the next bake of {job.definition.name} removes it"
         guest = write_start(
@@ -43,10 +43,10 @@ def keep_disk(job: Job) -> str:
     )
 
 
-def _needs_copy(made: Path, job: Job) -> bool:
+def _needs_copy(output_disk: Path, job: Job) -> bool:
     """Whether a disk is an overlay on a file that may not outlive it: the bake's copy of a layer, or a saved boot."""
-    if made.suffix != ".qcow2":
+    if output_disk.suffix != ".qcow2":
         return False
     assert job.base
-    backing = disk_image.inspect(made).get("full-backing-filename")
+    backing = disk_image.inspect(output_disk).get("full-backing-filename")
     return backing not in (None, str(job.base.path))

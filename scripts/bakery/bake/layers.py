@@ -168,14 +168,14 @@ class Layers:
                 return _StartPoint(cut.roles, layer)
         return _StartPoint()
 
-    def _take(self, key: str, archives: "Archives") -> Layer | None:
+    def _take(self, key: str, archives: Archives) -> Layer | None:
         """A layer of the store that holds, with its disk brought to the bake; None if there is none."""
         layer = self.store.find(key)
         if layer and self._holds(layer, self.store.envelope(layer), archives) and self.store.take(layer, self._disk):
             return layer
         return None
 
-    def _fetch(self, key: str, archives: "Archives") -> bool:
+    def _fetch(self, key: str, archives: Archives) -> bool:
         """Bring a layer that holds from the bucket to the store; False if there is none, or a disk refuses it."""
         shared = self.bucket.find(key) if self.bucket else None
         if not self.bucket or not shared or not self._holds(shared.layer, shared.envelope, archives):
@@ -192,7 +192,7 @@ class Layers:
             return False
         return True
 
-    def _holds(self, layer: Layer, envelope: bytes, archives: "Archives") -> bool:
+    def _holds(self, layer: Layer, envelope: bytes, archives: Archives) -> bool:
         """Whether a bake from nothing would make the same disk: it is signed, not old, and no archive has changed."""
         if not self._is_signed(layer, envelope):  # first: what a stranger wrote may have no time
             return False

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from bakery.bake import packer
-from bakery.bake.bake import note_commit, note_secrets, refuse_early, reserved
+from bakery.bake.bake import describe_secrets, note_commit, read_bake_secrets, reserved
 from bakery.bake.request import BakeContext, BakeRequest, ParentImage
 from bakery.bake.variables import secret_environment
 from bakery.clouds import REMOTE, manifest
@@ -34,19 +34,20 @@ def build(
 ) -> RemoteBuild:
     """Build a version at `target` and keep build.json in its folder.
 
-    It starts from `parent`, or else from `vendor_base`. `credentials` are the
-    fields of the target's secret in Vault, empty if the environment has them. BakeryError if the build or one of the
-    image's tests fails: Packer then leaves no image.
+    It starts from `parent`, or else from `vendor_base`. `credentials` are the fields of the target's secret in Vault,
+    empty if the environment has them. BakeryError if the build or one of the image's tests fails: Packer then leaves
+    no image.
     """
     definition, version = request.definition, request.version
     project, toolchain, vault = context.project, context.toolchain, context.vault
     builder = REMOTE[target]
     folder = project.build_folder(request.image_version, target)
-    known = refuse_early(project, definition, vault, builder.duty)
-    secrets = {name: secret.value for name, secret in known.items()}
+    open_keyring(project).require_signer(builder.duty)
+    secrets = read_bake_secrets(project, definition, vault)
+    values = {name: secret.value for name, secret in secrets.items()}
     login = builder.environment(credentials) if credentials else builder.own_login(os.environ)
     own_secrets = [login[name] for name in builder.own_secrets if name in login]
-    hidden = [*secrets.values(), *credentials.values(), *own_secrets, *([vault.token] if vault else ())]
+    hidden = [*values.values(), *credentials.values(), *own_secrets, *([vault.token] if vault else ())]
     with reserved(project, f"{definition.name}-{target}", folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-{target}-{time.strftime('%Y%m%d-%H%M%S')}.log"
         report = context.report
@@ -60,7 +61,7 @@ def build(
             scratch,
             log,
             report,
-            parent.id if parent else "",
+            source=parent.id if parent else "",
             vendor_base=vendor_base,
             definition_file=request.file,
         )
@@ -68,7 +69,7 @@ def build(
         origin = f", on {vendor_base.name} {vendor_base.identity}" if vendor_base else ""
         with report_step(report, "bake", job.subject, f"{kind}, at {target}{origin}"):
             commit = note_commit(job)
-            env = {**secret_environment(job, vault, secrets), **login}
+            env = {**secret_environment(job, vault, values), **login}
             seconds = packer.build(job, env, hidden)
             packer_build = manifest.last_build(job.manifest, definition.name, version)
             ids = builder.ids(packer_build)
@@ -96,7 +97,7 @@ def build(
             vendor_base=vendor_base,
             parent=parent.base if parent else None,
             # A template of the user's own asks Vault itself, and what it got is unknown.
-            secrets={} if definition.template else note_secrets(definition, known),
+            secrets={} if definition.template else describe_secrets(definition, secrets),
         )
         for path in (job.archives_report, job.root_archive):
             if path.exists():  # Windows and a user's own template need not write them

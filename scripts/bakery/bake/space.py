@@ -33,22 +33,22 @@ def require_space(job: Job) -> None:
 def explain_full_disk(job: Job) -> Iterator[None]:
     """Raise a DiskError in place of an error of the block if a full disk is its cause.
 
-    A program of the block removes its half of a disk when it fails, so that its words count as well.
+    A program that fails removes its half of a disk, and there is space again: so its message counts as well.
     """
     try:
         yield
     except BakeryError as error:
-        full = find_full_disk(job, told=_says_full(error))
+        full = find_full_disk(job, was_full=_says_full(error))
         if full is None:
             raise
         full.log = error.log
         raise full from error
 
 
-def find_full_disk(job: Job, *, told: bool = False) -> DiskError | None:
-    """The error for a disk that has no space left, or had none, as it was `told`; None if there is some."""
+def find_full_disk(job: Job, *, was_full: bool = False) -> DiskError | None:
+    """The error for a disk that has no space left, or that `was_full` when a program failed; None if there is some."""
     free = files.find_free_space(job.scratch)
-    if free > FULL and not told:
+    if free > FULL and not was_full:
         return None
     where = str(job.scratch.parent)
     return DiskError("the disk filled up during the bake", where=where, detail=describe_need(job), hint=MAKE_ROOM)

@@ -8,7 +8,7 @@ import typer
 from bakery.bake.task_times import read_task_times
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine.run import bake_images
+from bakery.engine.stages import bake_images
 from bakery.engine.steps import BakeOptions
 from bakery.host.errors import UsageError
 from bakery.host.parallel import raise_failures

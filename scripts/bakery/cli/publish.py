@@ -4,7 +4,7 @@ from bakery.catalog import Record
 from bakery.cli import options
 from bakery.cli.consent import ask_before_leaving
 from bakery.cli.session import session
-from bakery.engine.run import publish_images
+from bakery.engine.stages import publish_images
 from bakery.host.parallel import raise_failures
 from bakery.model import documents
 from bakery.reports import render_table

@@ -2,7 +2,7 @@
 
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine.run import verify_images
+from bakery.engine.stages import verify_images
 from bakery.host.parallel import raise_failures
 from bakery.model import documents
 from bakery.reports import render_table

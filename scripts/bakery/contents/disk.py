@@ -22,16 +22,17 @@ def read_disk(artifact: Artifact, disk: Path, syft: Path) -> Contents:
     files.require_space(disk.parent, 2 * disk.stat().st_size, "reading the disk")
     with disk_image.as_raw(disk) as raw:
         try:
-            found = read_raw(raw, artifact, disk.with_name(ARCHIVES_REPORT), syft)
+            system_contents = read_raw(raw, artifact, disk.with_name(ARCHIVES_REPORT), syft)
         except UnreadableError as error:
             raise UnreadableError(error.message, where=str(disk), detail=error.detail, hint=error.hint) from error
-    return write_disk_contents(found, artifact, disk)
+    return write_disk_contents(system_contents, artifact, disk)
 
 
-def read_raw(raw: Path, of: Versioned, report: Path, syft: Path) -> SystemContents:
-    """The contents of a raw disk, which is only read; `report` is what apt said of its archives, if a bake asked it.
+def read_raw(raw: Path, of: Versioned, archives_report: Path, syft: Path) -> SystemContents:
+    """The contents of a raw disk, which is only read.
 
-    UnreadableError if nobody can say what is on it.
+    `archives_report` is what apt said of its archives, if a bake asked it. UnreadableError if nobody can say what is on
+    the disk.
     """
     with files.scratch(raw.parent, "contents") as scratch:
         root = _open_root(raw)
@@ -39,12 +40,12 @@ def read_raw(raw: Path, of: Versioned, report: Path, syft: Path) -> SystemConten
         entries, folders = copy_root(root, tree), boot.copy_partitions(raw, scratch)
         content = read_content(raw, root, entries, folders)
         system = System(root, entries, tree, boot.list_boot_files(raw, folders), content)
-        return read_system(system, of, report, scratch, syft)
+        return read_system(system, of, archives_report, scratch, syft)
 
 
-def write_disk_contents(found: SystemContents, artifact: Artifact, disk: Path) -> Contents:
+def write_disk_contents(system_contents: SystemContents, artifact: Artifact, disk: Path) -> Contents:
     """Write the contents of a disk beside it."""
-    return write_contents(found, artifact, disk.parent, disk.stat().st_size)
+    return write_contents(system_contents, artifact, disk.parent, disk.stat().st_size)
 
 
 def _open_root(raw: Path) -> FileSystem:

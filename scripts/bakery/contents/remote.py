@@ -23,7 +23,7 @@ def read_archive(build: RemoteBuild, archive: Path, syft: Path) -> Contents:
             tree = scratch / "system"
             entries = copy_root(root, tree)
             system = System(root, entries, tree, boot.read_folder(root, scratch), Content())
-            found = read_system(system, build, archive.with_name(ARCHIVES_REPORT), scratch, syft)
-            return write_contents(found, build, archive.parent)
+            system_contents = read_system(system, build, archive.with_name(ARCHIVES_REPORT), scratch, syft)
+            return write_contents(system_contents, build, archive.parent)
         except UnreadableError as error:
             raise UnreadableError(error.message, where=str(archive), hint=error.hint) from error

@@ -1,4 +1,4 @@
-"""Software bills of materials of a disk, as syft writes them over its root file system."""
+"""Software bills of materials of a part, as syft writes them over a copy of its root file system."""
 
 import copy
 import json

@@ -9,8 +9,9 @@ from bakery.contents import boot, debian, rpm
 from bakery.contents.apt import Listing, list_at_rest, parse_listing
 from bakery.contents.archive import pack_folder
 from bakery.contents.digest import Content
+from bakery.contents.file_list import list_files, pack_files
 from bakery.contents.sbom import Document, bind_sboms, list_components
-from bakery.contents.tree import Entry, list_files, pack_files
+from bakery.contents.tree import Entry
 from bakery.contents.unreadable import UnreadableError
 from bakery.host import files
 from bakery.machine.filesystem import FileSystem
@@ -62,8 +63,8 @@ def sbom_path(folder: Path, name: SbomFormat) -> Path:
     return folder / f"sbom.{SBOM_SUFFIXES[name]}"
 
 
-def read_system(system: System, of: Versioned, report: Path, scratch: Path, syft: Path) -> SystemContents:
-    """Read a system; `report` is what apt said of its archives, if a bake has asked it.
+def read_system(system: System, of: Versioned, archives_report: Path, scratch: Path, syft: Path) -> SystemContents:
+    """Read a system; `archives_report` is what apt said of its archives, if a bake has asked it.
 
     UnreadableError without `where` if it has no package database, or does not say which distribution it is.
     """
@@ -78,7 +79,7 @@ def read_system(system: System, of: Versioned, report: Path, scratch: Path, syft
     tree.mkdir()
     root.copy(family.DATABASE, tree)
     packages = tuple(sorted(family.read_packages(tree)))
-    listing = _read_listing(report, tree, packages)
+    listing = _read_listing(archives_report, tree, packages)
     packages = tuple(replace(package, archive=listing.archive_of(package)) for package in packages)
     sboms = list_components(system.tree, of, packages, syft, scratch)
     file_list = list_files(system.entries, family.read_owners(system.tree))
@@ -95,39 +96,39 @@ def read_system(system: System, of: Versioned, report: Path, scratch: Path, syft
     )
 
 
-def write_contents(found: SystemContents, part: Part, folder: Path, size: int | None = None) -> Contents:
+def write_contents(system_contents: SystemContents, part: Part, folder: Path, size: int | None = None) -> Contents:
     """Write the contents of a part, its package database, bills of materials and list of files into `folder`.
 
     `size` is that of its disk file, if that is here.
     """
-    sboms = bind_sboms(found.sboms, part)
+    sboms = bind_sboms(system_contents.sboms, part)
     contents = Contents(
         image=part.image,
         arch=part.arch,
         version=part.version,
         sha256=part.identity,
         size=size,
-        os=found.os,
-        packages=found.packages,
-        kernels=found.kernels,
-        boot=found.boot,
-        database=hashlib.sha256(found.database).hexdigest(),
+        os=system_contents.os,
+        packages=system_contents.packages,
+        kernels=system_contents.kernels,
+        boot=system_contents.boot,
+        database=hashlib.sha256(system_contents.database).hexdigest(),
         sboms={name: hashlib.sha256(document).hexdigest() for name, document in sboms.items()},
-        archives=found.archives,
-        files=hashlib.sha256(found.files).hexdigest(),
-        content_digest=found.content_digest,
+        archives=system_contents.archives,
+        files=hashlib.sha256(system_contents.files).hexdigest(),
+        content_digest=system_contents.content_digest,
     )
-    files.write_atomic(folder / DATABASE, found.database)
-    files.write_atomic(folder / FILE_LIST, found.files)
+    files.write_atomic(folder / DATABASE, system_contents.database)
+    files.write_atomic(folder / FILE_LIST, system_contents.files)
     for name, document in sboms.items():
         files.write_atomic(sbom_path(folder, name), document)
     documents.save(contents, folder / DOCUMENT)
     return contents
 
 
-def _read_listing(report: Path, tree: Path, packages: Sequence[Package]) -> Listing:
+def _read_listing(archives_report: Path, tree: Path, packages: Sequence[Package]) -> Listing:
     """The archives that the bake saw; those of the system's own package lists if no bake has sealed it."""
-    return parse_listing(report.read_text()) if report.exists() else list_at_rest(tree, packages)
+    return parse_listing(archives_report.read_text()) if archives_report.exists() else list_at_rest(tree, packages)
 
 
 def _os_name(root: FileSystem) -> str:

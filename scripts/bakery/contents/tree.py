@@ -1,11 +1,10 @@
-"""The entries of a file system, a copy of the files that say what is on a system, and the list of them."""
+"""The entries of a file system, and a copy of the files that say what is on a system."""
 
-import gzip
 import hashlib
 import os
 import stat
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,6 @@ from bakery.host.errors import BakeryError
 from bakery.machine.disk_image import Partition
 from bakery.machine.ext import ExtReader, Node
 from bakery.machine.filesystem import FileSystem
-from bakery.model import documents
-from bakery.model.contents import File, FileList
 
 # Folders without packages: a third of the files of a small system, and half of its bytes.
 OMITTED = (
@@ -27,11 +24,6 @@ OMITTED = (
     *("/var/lib/apt/lists", "/var/cache", "/var/log"),
 )
 OMITTED_BELOW = tuple(f"{folder}/" for folder in OMITTED)
-# Databases of dpkg, apt and rpm, which the list of packages stands for.
-DATABASES = ("/var/lib/dpkg/", "/var/lib/apt/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/")
-COMPILED = "__pycache__"  # Python compiles at each installation, with the time of the source
-# Folders that are links into /usr since the merge of both; a package may still name a file by the old path.
-MERGED = ("/bin/", "/sbin/", "/lib")
 
 
 @dataclass(frozen=True)
@@ -76,7 +68,7 @@ def copy_root(root: FileSystem, tree: Path) -> tuple[Entry, ...]:
 
 def _read_and_copy(reader: ExtReader, path: bytes, node: Node, tree: Path) -> Entry:
     name = os.fsdecode(path)
-    if not name or _is_omitted(name):
+    if not name or is_omitted(name):
         return Entry(path, node, _read_content(reader, node))
     try:
         return Entry(path, node, _copy_node(reader, node, tree / name.lstrip("/")))
@@ -84,7 +76,8 @@ def _read_and_copy(reader: ExtReader, path: bytes, node: Node, tree: Path) -> En
         raise BakeryError("the file system is damaged: a folder has a name twice") from error
 
 
-def _is_omitted(path: str) -> bool:
+def is_omitted(path: str) -> bool:
+    """Whether a path is in one of the OMITTED folders, or is one."""
     return f"{path}/".startswith(OMITTED_BELOW)
 
 
@@ -117,34 +110,6 @@ def _open_reader(raw: Path, partition: Partition) -> Iterator[ExtReader]:
         raise UnreadableError("the file system is damaged", detail=str(error)) from error
     except BakeryError as error:
         raise UnreadableError(error.message, hint=error.hint) from error
-
-
-def list_files(entries: Iterable[Entry], owners: Mapping[str, str]) -> FileList:
-    """The files of a system, without package databases; `owners` has the package of each path.
-
-    Those that not everybody may read get no digest: a short secret could be guessed by it.
-    """
-    by_path = {os.fsdecode(entry.path): entry for entry in entries}
-    lib = by_path.get("/lib")
-    merged = lib is not None and stat.S_ISLNK(lib.node.mode)
-    packages = {f"/usr{path}": name for path, name in owners.items() if merged and path.startswith(MERGED)}
-    return FileList(tuple(sorted(_describe_files(by_path, {**owners, **packages}))))
-
-
-def pack_files(listed: FileList) -> bytes:
-    """The list as a document, compressed; equal lists give equal bytes."""
-    return gzip.compress(documents.dump(listed), mtime=0)
-
-
-def _describe_files(entries: Mapping[str, Entry], owners: Mapping[str, str]) -> Iterator[File]:
-    for path, entry in entries.items():
-        if _is_omitted(path) or path.startswith(DATABASES) or path.split("/")[-2:-1] == [COMPILED]:
-            continue
-        content, package = os.fsdecode(entry.content), owners.get(path, "")
-        if stat.S_ISLNK(entry.node.mode):
-            yield File(path, 0, f"-> {content}", package)
-        elif stat.S_ISREG(entry.node.mode):
-            yield File(path, entry.node.size, "" if entry.is_private else content, package)
 
 
 def _read_content(reader: ExtReader, node: Node) -> bytes:

@@ -101,13 +101,13 @@ def rollback(channel: Channel, reason: str, *, overwrite: bool = False) -> Chann
     )
 
 
-def find_earlier(catalog: Catalog, head: ChannelEntry, without: Collection[ImageVersion] = ()) -> Record | None:
-    """The newest complete version before a channel's own that it has pointed at; never one of `without`."""
-    return next(list_earlier(catalog, head, without), None)
+def find_earlier(catalog: Catalog, head: ChannelEntry) -> Record | None:
+    """The newest complete version before a channel's own that it has pointed at."""
+    return next(list_earlier(catalog, head), None)
 
 
 def list_earlier(catalog: Catalog, head: ChannelEntry, without: Collection[ImageVersion] = ()) -> Iterator[Record]:
-    """All such versions, the newest first."""
+    """All such versions, the newest first; none of `without`."""
     history = catalog.history(head.image, head.arch, head.channel)
     older = {
         entry.version

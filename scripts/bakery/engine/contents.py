@@ -28,7 +28,7 @@ from bakery.signing import save_signed, verify_document
 
 
 class RawReader:
-    """Reads the contents of a disk during its bake, which then has no part yet: `found` is None if they are not known.
+    """Reads the contents of a disk during its bake, which has no part yet; `contents` is None if they are not known.
 
     It reports no error: `read_contents` reads the disk again then, and says why it cannot.
     """
@@ -36,36 +36,36 @@ class RawReader:
     def __init__(self, session: Session, of: ImageVersion) -> None:
         self._session = session
         self._of = of
-        self.found: SystemContents | None = None
+        self.contents: SystemContents | None = None
 
-    def read(self, raw: Path, report: Path) -> None:
-        """Read a raw disk; `report` is what apt said of its archives, if the bake asked it."""
+    def read(self, raw: Path, archives_report: Path) -> None:
+        """Read a raw disk; `archives_report` is what apt said of its archives, if the bake asked it."""
         if self._session.definitions.images[self._of.image].windows:
             return
         try:
-            self.found = read_raw(raw, self._of, report, toolbox.find(self._session.project, "syft"))
+            self.contents = read_raw(raw, self._of, archives_report, toolbox.find(self._session.project, "syft"))
         except BakeryError:
             return
 
 
-def read_contents(session: Session, part: Part, found: SystemContents | None = None) -> Contents | None:
+def read_contents(session: Session, part: Part, system_contents: SystemContents | None = None) -> Contents | None:
     """The contents of a part, read once and signed in its folder; None, with a note, if they cannot be read.
 
-    `found` has them if its bake has read the disk.
+    `system_contents` has them if its bake has read the disk.
     """
     if contents := find_contents(session, part):
         return contents
     folder = baked.part_folder(session.project, part)
-    if found and isinstance(part, Artifact):
-        contents = write_disk_contents(found, part, folder / "disk.qcow2")
+    if system_contents and isinstance(part, Artifact):
+        contents = write_disk_contents(system_contents, part, folder / "disk.qcow2")
     else:
-        contents = read_contents_again(session, part)
+        contents = read_unsigned_contents(session, part)
     if contents:
         save_signed(contents, part, folder / DOCUMENT, session.keyring, bake_duty(part))
     return contents
 
 
-def read_contents_again(session: Session, part: Part) -> Contents | None:
+def read_unsigned_contents(session: Session, part: Part) -> Contents | None:
     """The contents of a part, which are not signed; None, with a note, if they cannot be read."""
     folder, subject = baked.part_folder(session.project, part), f"{part.image} {part.version}"
     if session.definitions.images[part.image].windows:

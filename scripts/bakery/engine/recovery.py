@@ -58,7 +58,7 @@ def _write_disk(record: Record, disk: BlockStream, folder: Path) -> Artifact:
     digest = digest_disk(write_raw(replace(disk, size=record.size or disk.size), raw))  # clouds round sizes up
     if digest.sha256 != record.raw_sha256:
         raise BakeryError(f"its disk has the digest {digest.sha256}, expected {record.raw_sha256}")
-    to_qcow2(raw, image, compress=False)
+    to_qcow2(raw, image)
     assert record.base  # `_list_images` gives no image otherwise
     return Artifact(
         image=record.image,

@@ -16,7 +16,7 @@ from bakery.clouds import BUILDERS
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.contents import DATABASE, FILE_LIST, sbom_path
 from bakery.engine import channels, distribution, toolbox
-from bakery.engine.contents import RawReader, find_contents, read_contents, read_contents_again
+from bakery.engine.contents import RawReader, find_contents, read_contents, read_unsigned_contents
 from bakery.engine.earlier_disks import find_earlier_disks
 from bakery.engine.evidence import require_evidence, require_part, require_verdict, save_verdict
 from bakery.engine.failures import record_failures
@@ -126,7 +126,7 @@ class _Bake:
                     _base_disk(self.session, self.request),
                     replace(self._bake_context(vault), examine=reader.read),
                 )
-        contents = read_contents(self.session, artifact, reader.found)
+        contents = read_contents(self.session, artifact, reader.contents)
         check_versions(self.session, artifact, contents)
         return artifact
 
@@ -355,7 +355,7 @@ def _complete_record(
 
 def _keep_contents(session: Session, part: Part) -> tuple[str, str]:
     """Bring the contents of a part to the catalog; their document's digest and the content digest, empty if unknown."""
-    contents = find_contents(session, part) or read_contents_again(session, part)
+    contents = find_contents(session, part) or read_unsigned_contents(session, part)
     if isinstance(part, Artifact):
         check_versions(session, part, contents)
     if contents is None:

@@ -1,4 +1,4 @@
-"""The only module that writes files: atomically and durably."""
+"""Files that are written atomically and durably, their digests, scratch folders, locks, and space on a disk."""
 
 import errno
 import fcntl

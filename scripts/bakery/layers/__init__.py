@@ -1,1 +1,1 @@
-"""Base disks, from which other disks are built: downloaded or made once, and kept."""
+"""The disks that bakes start from, kept in a cache: base disks, saved boots of them, and layers of earlier bakes."""

@@ -195,7 +195,7 @@ def _fetch_image(url: str, expected: str, disk: Path, download_file: Path, repor
         )
     with report_step(report, "base", url, "unpack"):
         files.require_space(disk.parent, image["virtual-size"], "the unpacked base")
-        disk_image.to_qcow2(download_file, disk, compress=False)
+        disk_image.to_qcow2(download_file, disk)
     download_file.unlink()
     return digest
 

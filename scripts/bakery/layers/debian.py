@@ -108,12 +108,12 @@ def build(
     settings = read_recipe(recipe)
     subject = f"debian {spec.suite}"
     with files.scratch(target.parent, "debian") as scratch:
-        archive, raw = scratch / "root.tar", scratch / "disk.raw"
+        tarball, raw = scratch / "root.tar", scratch / "disk.raw"
         with report_step(report, "base", subject, "install packages"):
-            _install_packages(spec, recipe, archive, archives, log, report, clock)
+            _install_packages(spec, recipe, tarball, archives, log, report, clock)
         with report_step(report, "base", subject, "write the disk"):
-            assemble_disk(archive, settings, recipe, raw)
-            disk_image.to_qcow2(raw, target, compress=False)
+            assemble_disk(tarball, settings, recipe, raw)
+            disk_image.to_qcow2(raw, target)
 
 
 def resolve(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UNDATED) -> tuple[str, ...]:
@@ -122,17 +122,17 @@ def resolve(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UNDAT
     ProcessError if apt cannot say it: its simulation is stricter than the installation (mmdebstrap(1), --simulate).
     """
     with TemporaryDirectory(prefix="bakery-resolve-") as folder:
-        archive = Path(folder, "root.tar")
-        command = _command(spec, recipe, archive, archives, "--simulate", "--verbose")
+        tarball = Path(folder, "root.tar")
+        command = _command(spec, recipe, tarball, archives, "--simulate", "--verbose")
         lines: list[str] = []
-        process.run(command, env=_environment(archive), timeout=RESOLVE_SECONDS, on_output=lines.append)
+        process.run(command, env=_environment(tarball), timeout=RESOLVE_SECONDS, on_output=lines.append)
     packages = (match for match in map(SIMULATED.match, lines) if match)
     return tuple(sorted({f"{match['name']} {match['version']} {match['arch']}" for match in packages}))
 
 
-def assemble_disk(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> None:
+def assemble_disk(tarball: Path, settings: Recipe, recipe: Path, raw: Path) -> None:
     """Write a root file system, given as a tar archive, to a disk. The same archive gives the same bytes."""
-    with _unpack_tree(archive, raw.parent) as (tree, owners):
+    with _unpack_tree(tarball, raw.parent) as (tree, owners):
         clock = str(int(max(path.lstat().st_mtime for path in tree.rglob("*"))))
         # mke2fs before 1.47.1 reads only the first of these, all other programs read only the second.
         env = {"E2FSPROGS_FAKE_TIME": clock, "SOURCE_DATE_EPOCH": clock, "TZ": "UTC"}
@@ -161,13 +161,13 @@ def read_recipe(recipe: Path) -> Recipe:
 def _install_packages(
     spec: Debootstrap,
     recipe: Path,
-    archive: Path,
+    tarball: Path,
     archives: Mapping[str, str],
     log: Path,
     report: Reporter,
     clock: int,
 ) -> None:
-    overlay = archive.with_name("overlay.tar")
+    overlay = tarball.with_name("overlay.tar")
     _pack_folder(recipe / "rootfs", overlay)
 
     def follow(line: str) -> None:
@@ -179,7 +179,7 @@ def _install_packages(
     command = _command(
         spec,
         recipe,
-        archive,
+        tarball,
         archives,
         *([f"--customize-hook={own_sources}"] if archives else []),
         "--skip=cleanup/apt/lists",  # fetching them takes 25 s of a bake
@@ -189,7 +189,7 @@ def _install_packages(
     )
     try:
         # mmdebstrap(1) and initramfs-tools read it.
-        env = {**_environment(archive), "SOURCE_DATE_EPOCH": str(clock)}
+        env = {**_environment(tarball), "SOURCE_DATE_EPOCH": str(clock)}
         process.run(command, env=env, timeout=INSTALL_SECONDS, log=log, on_output=follow)
     except process.ProcessError as error:
         raise BakeryError(
@@ -201,7 +201,7 @@ def _install_packages(
 
 
 def _command(
-    spec: Debootstrap, recipe: Path, archive: Path, archives: Mapping[str, str], *options: str
+    spec: Debootstrap, recipe: Path, tarball: Path, archives: Mapping[str, str], *options: str
 ) -> list[str | Path]:
     settings = read_recipe(recipe)
     return [
@@ -214,16 +214,16 @@ def _command(
         *(f"--dpkgopt={option}" for option in settings.dpkg),
         *options,
         spec.suite,
-        archive,
+        tarball,
         *(source.use_dated(archives).line for source in list_sources(spec, recipe)),
     ]
 
 
-def _environment(archive: Path) -> dict[str, str]:
-    return {"TMPDIR": str(archive.parent)} if os.geteuid() == 0 else {}
+def _environment(tarball: Path) -> dict[str, str]:
+    return {"TMPDIR": str(tarball.parent)} if os.geteuid() == 0 else {}
 
 
-def _pack_folder(folder: Path, archive: Path) -> None:
+def _pack_folder(folder: Path, tarball: Path) -> None:
     """Pack the files of a folder as a tar archive that root owns. Only the executable bit counts, as in git."""
 
     def owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -232,13 +232,13 @@ def _pack_folder(folder: Path, archive: Path) -> None:
         entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
         return entry
 
-    with tarfile.open(archive, "w") as stream:
+    with tarfile.open(tarball, "w") as stream:
         for path in sorted(folder.iterdir()):
             stream.add(path, arcname=path.name, filter=owned_by_root)
 
 
 @contextmanager
-def _unpack_tree(archive: Path, parent: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+def _unpack_tree(tarball: Path, parent: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """An unpacked archive, and a command prefix with which programs see its owners without root."""
     owners: tuple[str, ...] = ()
     with files.scratch(parent, "tree") as scratch:
@@ -249,7 +249,7 @@ def _unpack_tree(archive: Path, parent: Path) -> Iterator[tuple[Path, tuple[str,
             state.touch()
             owners = ("fakeroot", "-i", str(state), "-s", str(state), "--")
         # A kernel fills /dev itself, and containers may not make devices.
-        unpack = ("tar", "-C", tree, "--xattrs", "--xattrs-include=*", "--exclude=./dev/*", "-xpf", archive)
+        unpack = ("tar", "-C", tree, "--xattrs", "--xattrs-include=*", "--exclude=./dev/*", "-xpf", tarball)
         process.run([*owners, *unpack])
         yield tree, owners
 

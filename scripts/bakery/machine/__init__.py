@@ -1,1 +1,1 @@
-"""Disks and guests: disk images, partitions, QEMU and SSH."""
+"""Disks and guests: disk images, partitions, file systems, QEMU, its saved boots, networks and SSH."""

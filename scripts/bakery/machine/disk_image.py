@@ -92,11 +92,11 @@ def write_raw(image: Path, raw: Path) -> None:
     _convert_image(image, raw, "raw")
 
 
-def to_qcow2(source: Path, target: Path, compress: bool) -> None:
-    """Write an image as one qcow2 file without a backing file. A base for other disks should not be compressed."""
+def to_qcow2(source: Path, target: Path) -> None:
+    """Write an image as one qcow2 file without a backing file; uncompressed, since images are built on it."""
     with files.scratch(target.parent, "qcow2") as folder:
         draft = folder / target.name
-        _convert_image(source, draft, "qcow2", *(("-c", "-o", "compression_type=zstd") if compress else ()))
+        _convert_image(source, draft, "qcow2")
         process.run(["qemu-img", "check", "-q", "-f", "qcow2", draft])
         move_into_place(draft, target)
 
@@ -219,8 +219,8 @@ def partitions(raw: Path) -> list[Partition]:
     ]
 
 
-def _convert_image(source: Path, target: Path, kind: str, *options: str) -> None:
-    process.run(["qemu-img", "convert", "-f", _image_format(source), "-O", kind, *options, source, target])
+def _convert_image(source: Path, target: Path, kind: str) -> None:
+    process.run(["qemu-img", "convert", "-f", _image_format(source), "-O", kind, source, target])
 
 
 def _image_format(image: Path) -> str:

@@ -1,4 +1,4 @@
-"""Reads the root file system of a raw disk with debugfs, without a mount and without privileges."""
+"""Reads ext file systems in a raw disk with debugfs, without a mount and without privileges."""
 
 import re
 import struct

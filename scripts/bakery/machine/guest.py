@@ -8,11 +8,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
@@ -23,7 +22,6 @@ from bakery.machine.timeout import ssh_timeout, to_seconds
 ADDRESS = "127.0.0.1"
 OVERLAY = "overlay.qcow2"
 NO_SHARING = "none"  # of an SSH connection, in the words of ssh_config(5)
-NO_PORTS: Mapping[int, int] = MappingProxyType({})
 POLL_SECONDS = 0.5  # each probe is one connection; a boot takes 10 to 60 s
 BANNER_SECONDS = 2.0  # QEMU accepts connections before the guest does, and then sends nothing
 LOGIN_SECONDS = 60.0  # one login takes up to 3 s in an emulated guest on a busy host
@@ -72,20 +70,19 @@ class Guest:
 
 
 @contextmanager
-def guest(
+def boot_guest(
     overlay_of: Path,
     *,
     user: str,
     key: Path,
     folder: Path,
     accelerator: str,
-    forward: Mapping[int, int] = NO_PORTS,
     patience: Patience | None = None,
 ) -> Iterator[Guest]:
     """Boot a qcow2 disk without changing it and wait until `user` can log in with `key` (the public one beside it).
 
-    `folder` keeps `serial.log` and `qemu.log`; `forward` maps ports on loopback to ports of the guest. The guest cannot
-    reach any network. Raises GuestError if it ends, is silent for too long or takes too long.
+    `folder` keeps `serial.log` and `qemu.log`. The guest cannot reach any network. Raises GuestError if it ends, is
+    silent for too long or takes too long.
     """
     patience = patience or Patience.from_environment()
     serial = folder / "serial.log"
@@ -95,7 +92,7 @@ def guest(
         guest = Guest(ADDRESS, port, user, key, scratch / "ssh_config", serial)
         write_ssh_config(guest, str(sockets / "ssh"))
         process.run(_overlay_command(overlay_of, scratch))
-        command = _qemu_command(guest, scratch, accelerator, {port: 22, **forward})
+        command = _qemu_command(guest, scratch, accelerator)
         qemu_process = process.spawn(command, log=folder / "qemu.log")
         try:
             await_ssh(guest, qemu_process, patience, folder / "qemu.log")
@@ -112,7 +109,7 @@ def write_start(disk: Path, *, user: str, key: Path, folder: Path, accelerator: 
     """
     guest = Guest(ADDRESS, qemu.free_port(), user, key, folder / "ssh_config", folder / "serial.log")
     write_ssh_config(guest, NO_SHARING)
-    command = _qemu_command(guest, folder, accelerator, {guest.ssh_port: 22})
+    command = _qemu_command(guest, folder, accelerator)
     lines = (
         "#!/bin/sh",
         # What an earlier start wrote is gone then. qemu-img refuses it while a guest runs.
@@ -137,12 +134,11 @@ def _overlay_command(disk: Path, folder: Path) -> list[str | Path]:
     return ["qemu-img", "create", "-q", "-f", "qcow2", "-F", form, "-b", disk.resolve(), folder / OVERLAY]
 
 
-def _qemu_command(guest: Guest, scratch: Path, accelerator: str, ports: Mapping[int, int]) -> list[str | Path]:
+def _qemu_command(guest: Guest, scratch: Path, accelerator: str) -> list[str | Path]:
     code, template = qemu.firmware()
     seed = _seed_disk(guest.user, guest.key, scratch)
     variables = scratch / "variables.fd"
     shutil.copyfile(template, variables)
-    forwards = "".join(f",hostfwd=tcp:{ADDRESS}:{outside}-:{inside}" for outside, inside in ports.items())
     # fmt: off
     return [
         qemu.SYSTEM,
@@ -159,7 +155,7 @@ def _qemu_command(guest: Guest, scratch: Path, accelerator: str, ports: Mapping[
         "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={qemu.escape_comma(scratch / OVERLAY)}",
         "-drive", f"if=virtio,format=raw,readonly=on,file={qemu.escape_comma(seed)}",
         # "restrict" keeps a guest away from the host's network, where a metadata service may hand out credentials.
-        "-netdev", f"user,id=net,restrict=on{forwards}",
+        "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:{ADDRESS}:{guest.ssh_port}-:22",
         "-device", "virtio-net-pci,netdev=net",
         "-device", "virtio-rng-pci",
     ]

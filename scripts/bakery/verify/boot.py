@@ -12,7 +12,7 @@ from bakery.host import files, process
 from bakery.host.events import Event, Reporter
 from bakery.host.redaction import Redactor
 from bakery.machine import junit, ssh
-from bakery.machine.guest import Guest, GuestError, guest
+from bakery.machine.guest import Guest, GuestError, boot_guest
 from bakery.model.documents import Check
 
 USER = "tester"
@@ -53,7 +53,7 @@ def check(run: Run, seconds: dict[str, float]) -> list[Check]:
     try:
         with files.scratch(run.folder, "boot") as scratch:
             key = ssh.make_key(scratch)
-            with guest(run.disk, user=USER, key=key, folder=run.folder, accelerator=run.accelerator) as machine:
+            with boot_guest(run.disk, user=USER, key=key, folder=run.folder, accelerator=run.accelerator) as machine:
                 checks.append(_check_services(machine))
                 seconds["boot"] = round(time.monotonic() - began, 1)
                 checks.extend(_run_tests(run, machine, scratch / "tests.xml"))

@@ -180,7 +180,7 @@ def test_the_search_of_its_disk_knows_the_versions_of_its_secrets(
     world: PackerProject, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], uses: dict[str, SecretUse]
 ) -> None:
     """Whoever writes a new version meanwhile does not hide the value that was used."""
-    monkeypatch.setattr(remote, "refuse_early", lambda *_: {"password": Secret("canary-4711-canary", 7)})
+    monkeypatch.setattr(remote, "read_bake_secrets", lambda *_: {"password": Secret("canary-4711-canary", 7)})
     secrets = {"password": {"path": "secret/data/web", "key": "password"}}
     assert build(world, secrets=secrets, **changes).secrets == uses
 

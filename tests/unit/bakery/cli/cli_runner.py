@@ -14,7 +14,7 @@ from bakery import cli
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import Catalog, Record
 from bakery.contents import DATABASE, DOCUMENT, FILE_LIST, UnreadableError, sbom_path
-from bakery.contents.tree import pack_files
+from bakery.contents.file_list import pack_files
 from bakery.engine import run, toolbox
 from bakery.engine.session import Session, open_catalog, open_session
 from bakery.engine.steps import BakeOptions

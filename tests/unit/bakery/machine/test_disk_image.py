@@ -51,16 +51,6 @@ def test_only_a_name_that_says_nothing_lets_the_content_say_its_format(
     assert option in programs.calls("qemu-img")[-1]
 
 
-def test_compression_is_asked_for(tmp_path: Path, programs: Programs) -> None:
-    programs.shell("qemu-img", QEMU_IMG)
-    (tmp_path / "a.raw").touch()
-    disk_image.to_qcow2(tmp_path / "a.raw", tmp_path / "plain.qcow2", compress=False)
-    disk_image.to_qcow2(tmp_path / "a.raw", tmp_path / "small.qcow2", compress=True)
-    plain, _, small, _ = programs.calls("qemu-img")
-    assert "-c" not in plain.split()
-    assert "-c" in small.split()
-
-
 @pytest.mark.parametrize("failing", ["convert", "check"])
 def test_a_failed_conversion_leaves_the_old_file(tmp_path: Path, programs: Programs, failing: str) -> None:
     programs.shell("qemu-img", f'[ "$1" = {failing} ] && echo broken >&2 && exit 2\n{QEMU_IMG}')
@@ -68,7 +58,7 @@ def test_a_failed_conversion_leaves_the_old_file(tmp_path: Path, programs: Progr
     source.write_bytes(b"new")
     target.write_bytes(b"old")
     with pytest.raises(BakeryError) as failure:
-        disk_image.to_qcow2(source, target, compress=False)
+        disk_image.to_qcow2(source, target)
     assert failure.value.detail == "broken"
     assert target.read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.raw", "b.qcow2", "bin"]

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from bakery.machine import guest as guests
 from bakery.machine import qemu
-from bakery.machine.guest import Guest, GuestError, Patience, guest, last_lines
+from bakery.machine.guest import Guest, GuestError, Patience, boot_guest, last_lines
 from doubles.programs import Programs
 
 # A guest: boots (prints), then its SSH server greets everybody.
@@ -50,17 +50,16 @@ def boot(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) ->
         path.write_text("content")
     monkeypatch.setattr(qemu, "FIRMWARE", (firmware,))
 
-    def start(body: str, patience: Patience | None = None, forward: dict[int, int] | None = None) -> Any:
+    def start(body: str, patience: Patience | None = None) -> Any:
         programs.python(qemu.SYSTEM, QEMU.format(pid=str(tmp_path / "pid")) + body)
         folder = tmp_path / "logs"
         folder.mkdir()
-        return guest(
+        return boot_guest(
             tmp_path / "disk.qcow2",
             user="tester",
             key=tmp_path / "key",
             folder=folder,
             accelerator="tcg",
-            forward=forward or {},
             patience=patience,
         )
 
@@ -83,11 +82,10 @@ def test_a_guest_that_answers_is_gone_afterwards(tmp_path: Path, boot: Boot, pro
 
 
 def test_the_way_in_is_loopback_and_there_is_no_way_out(tmp_path: Path, boot: Boot, programs: Programs) -> None:
-    with boot(BOOTS, forward={8080: 80}):
+    with boot(BOOTS):
         pass
     (command,) = programs.calls(qemu.SYSTEM)
     assert "restrict=on,hostfwd=tcp:127.0.0.1:" in command
-    assert ",hostfwd=tcp:127.0.0.1:8080-:80" in command
     assert "accel=tcg" in command
 
 

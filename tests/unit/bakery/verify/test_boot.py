@@ -56,7 +56,7 @@ def run(world: VerifiedProject, programs: Programs, monkeypatch: pytest.MonkeyPa
         config.touch()
         yield Guest("127.0.0.1", 22, user, key, config, folder / "serial.log")
 
-    monkeypatch.setattr(boot, "guest", guest)
+    monkeypatch.setattr(boot, "boot_guest", guest)
     monkeypatch.setattr(ssh, "make_key", lambda folder: folder / "key")
     folder = tmp_path / "logs"
     folder.mkdir()
@@ -92,7 +92,7 @@ def test_a_guest_that_never_answers_fails_a_check(run: boot.Run, monkeypatch: py
     def guest(*_: Any, **__: Any) -> AbstractContextManager[Guest]:
         raise GuestError("the guest was silent for 180 s", detail="Kernel panic")
 
-    monkeypatch.setattr(boot, "guest", guest)
+    monkeypatch.setattr(boot, "boot_guest", guest)
     seconds: dict[str, float] = {}
     (check,) = boot.check(run, seconds)
     assert check == Check("boots and answers over SSH", False, "the guest was silent for 180 s\nKernel panic")

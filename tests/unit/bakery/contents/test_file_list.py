@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bakery.contents import debian
-from bakery.contents.tree import list_files, pack_files
+from bakery.contents.file_list import list_files, pack_files
 from bakery.model.contents import File
 from unit.bakery.contents.entries import entries_of, entry
 
