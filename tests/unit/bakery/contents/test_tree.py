@@ -1,12 +1,17 @@
 """The list of files of a system."""
 
 import hashlib
+import stat
 from pathlib import Path
 
 import pytest
 
 from bakery.contents import debian
-from bakery.contents.tree import list_files, pack_files
+from bakery.contents.tree import copy_root, list_files, pack_files
+from bakery.contents.unreadable import UnreadableError
+from bakery.machine.disk_image import Partition
+from bakery.machine.ext import ExtReader, Node
+from bakery.machine.filesystem import FileSystem
 from bakery.model.contents import File
 from unit.bakery.contents.entries import entries_of, entry
 
@@ -63,3 +68,13 @@ def test_folders_without_packages_are_left_out() -> None:
     paths = ("/boot/linux", "/usr/lib/modules/6.1/a.ko", "/var/cache/x", "/usr/lib/modules-load.d/a.conf", "/bootx")
     listed = list_files([entry(path) for path in paths], {})
     assert [file.path for file in listed.files] == ["/bootx", "/usr/lib/modules-load.d/a.conf"]
+
+
+def test_a_path_that_is_too_long_for_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux limits each path that a program names to 4096 bytes, and the copy is in a folder."""
+    raw, tree = tmp_path / "raw", tmp_path / "tree"
+    raw.write_bytes(bytes(4096))
+    folder = Node(12, stat.S_IFDIR | 0o755, 0, 0, 0, 0, 2, bytes(60), ())
+    monkeypatch.setattr(ExtReader, "walk", lambda _: iter([(b"", folder), (b"/" + b"a/" * 2048, folder)]))
+    with pytest.raises(UnreadableError, match="a path is too long to be copied"):
+        copy_root(FileSystem(raw, Partition("disk1", "", 0, 4096, 1)), tree)
