@@ -1,8 +1,8 @@
 #!/bin/sh
 # keep-layer.sh FOLDER KEY: copies the disk as it is now. The variables are those of chroot.sh.
 #
-# The draft gets its name when it is complete, and the bakery moves it to the cache after the bake. After a power cut it
-# may lack bytes: a bake that would start from it compares its digest.
+# The draft gets its name when it is complete, and the bakery moves it to the cache after the bake. It is not synced:
+# after a power cut it may lack bytes, so the bakery removes the drafts of an earlier boot.
 set -eu
 draft="$1/$2" root="${root:?}"
 # shellcheck disable=SC1091 # it is checked by itself

@@ -248,7 +248,8 @@ def _provision_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -
         return job.base.path, {}
     hidden = [*secrets.values(), *([vault.token] if vault else ())]
     try:
-        seconds = guest_boot.build(job, secret_environment(job, vault, secrets), hidden)
+        with explain_full_disk(job):
+            seconds = guest_boot.build(job, secret_environment(job, vault, secrets), hidden)
     except BakeryError as error:
         if job.keep:
             error.hint = "; ".join(filter(None, [error.hint, keep_disk(job)]))

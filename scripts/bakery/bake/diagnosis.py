@@ -67,7 +67,9 @@ def _lost_writes(output: BuildOutput, job: Job) -> BakeryError | None:
 
 def _own_words(error: ProcessError) -> BakeryError | None:
     """Packer is missing or did not end in time; its output says no more."""
-    return None if "failed with exit code" in error.message else error
+    if "failed with exit code" in error.message:
+        return None
+    return BakeryError(error.message, detail=error.detail, hint=error.hint)  # the words at the end may be the guest's
 
 
 def _killed_packer(error: ProcessError) -> BakeryError | None:

@@ -19,7 +19,7 @@ from bakery.host.parallel import is_interrupted
 from bakery.host.secret_search import searchable
 from bakery.layers.bucket import LayerBucket, describe_loss
 from bakery.layers.store import ArchiveList, Layer, LayerStore, name_end
-from bakery.machine import disk_image, secret_search
+from bakery.machine import disk_image, qemu, secret_search
 from bakery.model import documents
 from bakery.model.documents import Strict, Time
 from bakery.signing import Duty, open_keyring
@@ -49,13 +49,15 @@ class Description(Strict):
 class Beginning(Strict):
     """The document of a bake's beginning: when the oldest work on its disk began, and the seconds that it took.
 
-    `archives` are the lists that decided this work; `secrets` says that the bake had some.
+    `archives` are the lists that decided this work; `secrets` says that the bake had some. `boot` is the ID of this
+    machine's boot.
     """
 
     created: Time
     seconds: float
     archives: tuple[ArchiveList, ...]
     secrets: bool
+    boot: str
 
 
 @dataclass(frozen=True)
@@ -122,18 +124,20 @@ class Layers:
     def _describe_beginning(self, layer: Layer | None) -> Beginning:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         created, seconds, archives = (layer.created, layer.seconds, layer.archives) if layer else (now, 0.0, ())
-        return Beginning(created, seconds, archives, bool(self.secrets))
+        return Beginning(created, seconds, archives, bool(self.secrets), _read_boot())
 
     def _keep_drafts(self, *, of_killed_run: bool) -> list[Cut]:
         """Move the layers that a bake made to the store, until a disk refuses one; those that are kept.
 
-        Those of a killed run with secrets are removed: its values may not be known any more, so nobody can search for
-        them.
+        Those of a killed run are removed if it had secrets, whose values may not be known any more, so that nobody can
+        search for them; or if the machine was started since: after a power cut a draft may lack bytes.
         """
         beginning = documents.find_valid(Beginning, self._beginning_path)
         kept: list[Cut] = []
+        if of_killed_run and beginning and (self.secrets or beginning.secrets or beginning.boot != _read_boot()):
+            beginning = None
         try:
-            if beginning and self.keeps and not (of_killed_run and (self.secrets or beginning.secrets)):
+            if beginning and self.keeps:
                 for cut in self.cuts:
                     draft = self.job.drafts / f"{cut.key}.qcow2"
                     if draft.exists() and self._keep(cut, draft, beginning):
@@ -318,6 +322,10 @@ def _open_bucket(job: Job) -> LayerBucket | None:
     except BakeryError as error:
         job.report(Event("note", "bake", job.subject, describe_loss(location, error)))
         return None
+
+
+def _read_boot() -> str:
+    return qemu.BOOT_ID.read_text().strip()
 
 
 def _describe(layer: Layer) -> Statement:

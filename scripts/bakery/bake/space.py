@@ -17,6 +17,10 @@ FULL = 16 << 20  # bytes free; QEMU and qemu-img stop at the first block that do
 NO_SPACE = os.strerror(ENOSPC)
 
 
+class FullDiskError(DiskError):
+    """The disk of this machine filled up during a bake."""
+
+
 def needed_space(base_size: int) -> int:
     """The free bytes that a bake needs on a base that takes `base_size` bytes."""
     return 3 * base_size + HEADROOM
@@ -31,12 +35,14 @@ def require_space(job: Job) -> None:
 
 @contextmanager
 def explain_full_disk(job: Job) -> Iterator[None]:
-    """Raise a DiskError in place of an error of the block if a full disk is its cause.
+    """Raise a FullDiskError in place of an error of the block if a full disk is its cause.
 
     A program that fails removes its half of a disk, and there is space again: so its message counts as well.
     """
     try:
         yield
+    except FullDiskError:  # its hint may name more by now
+        raise
     except BakeryError as error:
         full = find_full_disk(job, was_full=_says_full(error))
         if full is None:
@@ -45,13 +51,13 @@ def explain_full_disk(job: Job) -> Iterator[None]:
         raise full from error
 
 
-def find_full_disk(job: Job, *, was_full: bool = False) -> DiskError | None:
+def find_full_disk(job: Job, *, was_full: bool = False) -> FullDiskError | None:
     """The error for a disk that has no space left, or that `was_full` when a program failed; None if there is some."""
     free = files.find_free_space(job.scratch)
     if free > FULL and not was_full:
         return None
     where = str(job.scratch.parent)
-    return DiskError("the disk filled up during the bake", where=where, detail=describe_need(job), hint=MAKE_ROOM)
+    return FullDiskError("the disk filled up during the bake", where=where, detail=describe_need(job), hint=MAKE_ROOM)
 
 
 def describe_need(job: Job) -> str:

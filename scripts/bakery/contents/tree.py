@@ -1,5 +1,6 @@
 """The entries of a file system, and a copy of the files that say what is on a system."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -59,7 +60,8 @@ def read_entries(raw: Path, partition: Partition) -> tuple[Entry, ...]:
 def copy_root(root: FileSystem, tree: Path) -> tuple[Entry, ...]:
     """All entries of a system. Its folders, files and links are copied while they are read, except for OMITTED ones.
 
-    `tree` is a new folder that only its owner can read. UnreadableError if the file system is damaged.
+    `tree` is a new folder that only its owner can read. UnreadableError if the file system is damaged,
+    or a path is too long below `tree`.
     """
     tree.mkdir(mode=0o700)
     with _open_reader(root.raw, root.partition) as reader:
@@ -74,6 +76,10 @@ def _read_and_copy(reader: ExtReader, path: bytes, node: Node, tree: Path) -> En
         return Entry(path, node, _copy_node(reader, node, tree / name.lstrip("/")))
     except FileExistsError as error:  # it could be a link that leads out of the copy
         raise BakeryError("the file system is damaged: a folder has a name twice") from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise BakeryError("a path is too long to be copied", detail=name) from error
 
 
 def is_omitted(path: str) -> bool:

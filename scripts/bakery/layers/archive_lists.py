@@ -30,7 +30,7 @@ MIRRORS = 3  # of a list, which are asked in turn
 ONCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=5")  # another mirror is asked sooner than one again
 DATE = re.compile(rb"^Date: (?P<date>.+)$", re.MULTILINE)
 REDIRECTED = re.compile(r"^ +30[12378] ", re.MULTILINE)
-NOT_THERE = re.compile(r"\b404\b|File not found")
+NOT_THERE = re.compile(r"^ +404 |File not found", re.MULTILINE)
 
 
 def read_state(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UNDATED) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ def _fetch_list(url: str, *options: str) -> bytes:
         target = Path(folder, "InRelease")
         try:
             limit = ("/usr/bin/prlimit", f"--fsize={LIST_BYTES}")
-            process.run([*limit, *FETCHER, *options, url, target], timeout=FETCH_SECONDS)
+            process.run([*limit, *FETCHER, *options, "--", url, target], timeout=FETCH_SECONDS)
         except process.ProcessError as error:
             if target.exists() and target.stat().st_size >= LIST_BYTES:
                 raise BakeryError(f"the answer is longer than {LIST_BYTES >> 20} MiB", where=url) from error

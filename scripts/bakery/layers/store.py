@@ -146,7 +146,8 @@ class LayerStore:
             try:
                 folder.rename(entry)
             except OSError as error:
-                if error.errno != errno.ENOTEMPTY:  # another bake kept the same layer at this moment
+                # Another bake kept the same layer at this moment.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
         try:
             self.collect(LIMIT)

@@ -12,6 +12,7 @@ from bakery.bake import bake
 from bakery.bake.kept_disk import keep_disk
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host.errors import BakeryError
+from bakery.host.files import MAKE_ROOM
 from bakery.machine import qemu
 from bakery.model.definition import ImageDefinition
 from doubles.packer import PackerProject, define
@@ -111,6 +112,16 @@ def test_nothing_is_kept_unless_asked(world: PackerProject) -> None:
     assert "kept" not in fail(world, keep=False).hint
     assert "-on-error=abort" not in world.record()["argv"]
     assert list(kept_folder(world).parent.iterdir()) == []
+
+
+def test_a_full_disk_does_not_hide_that_a_disk_is_kept(
+    world: PackerProject, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bakery.bake.space.FULL", 1 << 62)
+    world.packer("disk(); sys.exit(1)")
+    error = fail(world)
+    assert error.message == "the disk filled up during the bake"
+    assert error.hint.startswith(f"{MAKE_ROOM}; the disk is kept until the next bake of web: ")
 
 
 def test_a_bake_that_ends_well_keeps_nothing(world: PackerProject) -> None:

@@ -17,7 +17,7 @@ from bakery.bake import bake, layer_archives, layers
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host.errors import BakeryError, DiskError, OutageError
 from bakery.layers.store import ArchiveList, Layer, LayerStore
-from bakery.machine import secret_search
+from bakery.machine import qemu, secret_search
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Check
@@ -197,6 +197,19 @@ def test_the_next_bake_goes_on_behind_the_layers_of_a_killed_one(world: PackerPr
         assert job.start
         assert job.start.roles == 1
         assert [path.name for path in job.drafts.iterdir()] == ["began"]
+
+
+def test_the_layers_of_a_bake_before_a_power_cut_are_removed(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their bytes may be lost, and no digest was made of them."""
+    leave_drafts(world, image())
+    boot = world.folder / "boot_id"
+    boot.write_text("another\n")
+    monkeypatch.setattr(qemu, "BOOT_ID", boot)
+    with layers.plan_layers(world.job(image()), INPUTS, ()).started(fresh=False) as job:
+        assert job.start is None
+    assert stored(world) == []
 
 
 def test_the_layers_of_a_killed_bake_with_secrets_are_removed(world: PackerProject) -> None:

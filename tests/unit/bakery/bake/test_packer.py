@@ -10,6 +10,7 @@ import pytest
 
 from bakery.bake import packer
 from bakery.bake.bake_files import role_files
+from bakery.bake.space import explain_full_disk
 from bakery.host import process
 from bakery.host.errors import BakeryError, DiskError
 from bakery.model.exemption import PASSWORDS
@@ -373,8 +374,11 @@ def test_an_interrupted_packer_is_not_called_a_failure_of_the_template(world: Pa
 
 def test_a_build_that_hangs_is_stopped(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packer, "TIMEOUT_SECONDS", 0.5)
-    error = failure(world, "guest(); time.sleep(60)")
+    error = failure(world, 'print("tar: No space left on device", flush=True); guest(); time.sleep(60)')
     assert "did not end within" in error.message
+    with pytest.raises(BakeryError) as caught, explain_full_disk(world.job(define())):
+        raise error
+    assert caught.value is error, "the file system of the guest may be full"
     assert not world.guest_lives()
 
 

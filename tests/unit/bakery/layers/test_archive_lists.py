@@ -77,6 +77,19 @@ def test_a_mirror_out_of_reach(mirror: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "Connection refused" in caught.value.detail
 
 
+def test_a_mirror_out_of_reach_whose_address_has_the_number_of_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_lists, "FETCHER", (*FETCHER[:-1], *archive_lists.ONCE, FETCHER[-1]))
+    with pytest.raises(OutageError, match="does not answer"):
+        fetch_digest("http://127.0.0.1:9/404/InRelease")
+
+
+@pytest.mark.parametrize("url", ["--version", "-h"])
+def test_an_address_is_no_option_of_apt(url: str) -> None:
+    """An image names the archives of its layers."""
+    with pytest.raises(OutageError, match="does not answer"):
+        fetch_digest(url)
+
+
 DIGEST = hashlib.sha256(b"state").hexdigest()
 METALINK = (
     '<metalink xmlns="http://www.metalinker.org/"><files><file name="repomd.xml">'

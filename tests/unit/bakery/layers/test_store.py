@@ -158,6 +158,25 @@ def test_layers_of_another_user_do_not_keep_a_new_one_out(
     assert [layer for layer, _ in store.list_layers()] == [foreign]
 
 
+@pytest.mark.parametrize("code", [errno.ENOTEMPTY, errno.EEXIST])
+def test_the_layer_of_another_bake_stays(
+    store: LayerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Both kept it at one moment. rename(2) has two answers to that, and NFS gives the second."""
+    other, rename = keep(store, tmp_path), Path.rename
+
+    def find_other(source: Path, target: Path) -> Path:
+        if source.parent == store.folder:  # the older layer is away, so that the other bake's takes its place
+            raise FileNotFoundError
+        if target.parent == store.folder:
+            raise OSError(code, os.strerror(code))
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", find_other)
+    keep(store, tmp_path, content=b"other")
+    assert store.find(other.key) == other
+
+
 def test_a_layer_that_another_bake_removes_meanwhile_is_not_listed(
     store: LayerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
