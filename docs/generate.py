@@ -25,8 +25,21 @@ EXIT_CODES = {
     ExitCode.BUG: "a bug in bakery",
     ExitCode.PARTIAL: "some images, targets or stacks failed, the others are done and recorded",
     ExitCode.USAGE: "the command line, a definition or an environment file is wrong; nothing was started",
-    ExitCode.TRY_AGAIN: "nothing is wrong: Vault or the catalog is not there, or another run has the lock; try again",
+    ExitCode.TRY_AGAIN: "a service (Vault, the catalog) does not answer, or another run has the lock: try again",
     ExitCode.INTERRUPTED: "interrupted; run the same command again",
+}
+
+# Those that no option sets; the help of an option names its variable.
+VARIABLES = {
+    "BAKERY_DATED_ARCHIVES": "[dated archives](../how-to/pin-package-versions.md) of your mirror, for `bakery update`",
+    "BAKERY_GUEST_PORTS": "[ports here](../how-to/add-an-image.md#the-network-of-a-bake) that bakes may reach",
+    "BAKERY_LAYERS": "where machines [share layers](../explanation/cache.md#machines-that-share-layers)",
+    "BAKERY_NOTIFY": "recipients of [notices](../how-to/send-notifications.md)",
+    "BAKERY_SIGNING_KEY": "the key that [signs documents](../how-to/sign-documents.md)",
+    "BAKERY_SSH_TIMEOUT": "how long [a machine may take](../how-to/debug-a-failed-bake.md) to answer on SSH",
+    "BAKERY_TERRAFORM_MIRROR": "a [mirror of providers](../how-to/deploy-the-infrastructure.md#providers)",
+    "BAKERY_TRUSTED_KEYS": "[keys whose signatures count](../how-to/sign-documents.md)",
+    "BAKERY_VULNERABILITY_DATABASE": "the database of [known vulnerabilities](../how-to/see-vulnerabilities.md)",
 }
 
 
@@ -52,6 +65,11 @@ def _cli() -> Iterator[str]:
     yield "## Exit codes\n\n| code | meaning |\n|---|---|"
     for code, meaning in EXIT_CODES.items():
         yield f"| {int(code)} | {meaning} |"
+    yield "\n## Environment variables\n"
+    yield "The help of an option names its variable. These have no option. Jobs in GitLab read their"
+    yield "[settings](../how-to/run-in-gitlab.md#set-up-a-project) from a file.\n\n| variable | value |\n|---|---|"
+    for variable, meaning in VARIABLES.items():
+        yield f"| `{variable}` | {meaning} |"
     yield ""
 
 

@@ -90,6 +90,15 @@ def test_the_command_line_page_has_every_verb_and_exit_code() -> None:
     assert str(ROOT) not in text
 
 
+def test_the_command_line_page_has_every_variable() -> None:
+    """But the one by which the bakery gets errors of the CDKTF program that it starts."""
+    command = ["git", "-c", "safe.directory=*", "grep", "-hoE", r"\bBAKERY_[A-Z_]+", "--", "scripts/bakery"]
+    read = set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+    assert "BAKERY_LAYERS" in read
+    shown = set(re.findall(r"\bBAKERY_[A-Z_]+", (ROOT / "docs/reference/cli.md").read_text()))
+    assert read - {"BAKERY_ERROR_FILE"} - shown == set()
+
+
 def test_links_lead_somewhere() -> None:
     found = pages()
     assert ROOT / "README.md" in found

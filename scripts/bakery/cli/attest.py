@@ -56,10 +56,10 @@ def attest(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Show where a version comes from, and check that clouds hold its bytes.
+    """Show where a version comes from, and check its images.
 
-    Prints the signed statement about it. With --verify, an image that differs is exit code 1, one that cannot be read
-    is 4. The ID of an image limits the comparison to it.
+    Prints the signed statement about it. With --verify, exits with 1 if an image differs, and with 4 if one cannot be
+    read. The ID of an image limits the comparison to it.
 
     Example: bakery attest web@stable --verify
     """

@@ -45,7 +45,7 @@ def promote(
     """Point a channel at a version.
 
     Its pointers move in every region and account, or in none. A channel that points at an older version than the newest
-    is held: no run moves it. To promote the newest version releases it.
+    is held: no run moves it. Promoting the newest version releases it.
 
     Example: bakery promote web 1.0.3 stable --reason "tested in staging"
     """
@@ -148,7 +148,7 @@ def release(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Let runs move a channel again that a person holds.
+    """Let runs move a held channel again.
 
     Example: bakery channel release web stable --reason "1.0.4 has the fix"
     """
@@ -174,7 +174,7 @@ def delete(
 ) -> None:
     """Remove the pointers of a channel everywhere. Its history stays.
 
-    A run makes the channel again that a definition names.
+    A run makes the channel again if a definition names it.
 
     Example: bakery channel delete web candidate
     """

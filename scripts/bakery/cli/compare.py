@@ -39,9 +39,10 @@ def compare(
         bool, typer.Option("--markdown", help="Print it for a release note or a merge request.")
     ] = False,
 ) -> None:
-    """Show which packages, files, vulnerabilities, kernels, boot files and inputs differ between two versions.
+    """Show what differs between two versions.
 
-    One version alone is compared with the complete version before it. Files of a package that differs are not listed.
+    Compares packages, kernels, boot files, other files, inputs and vulnerabilities. One version alone is compared with
+    the complete version before it. Files of a package that differs are not listed.
 
     Vulnerabilities are compared by one database: the one that answered for both versions, or else the one that
     BAKERY_VULNERABILITY_DATABASE names.

@@ -17,11 +17,11 @@ def distribute(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Bring a published version wherever its definition wants it.
+    """Bring a published version to the locations of its definition.
 
-    Copies it from the images that are there, so it needs neither its disk nor a new bake. Makes images again that are
-    gone, repairs tags and shares, and takes the version back from accounts that the definition does not name any more.
-    Moves no channel.
+    Copies it from the images that are there, so it needs neither its disk nor a new bake. Makes missing images again,
+    repairs tags and shares, and takes the version back from accounts that the definition does not name any more. Moves
+    no channel.
 
     Example: bakery distribute web 1.0.3
     """

@@ -43,11 +43,12 @@ def explain(
     arch: options.Arch = options.ARCH,
     json: options.Json = False,
 ) -> None:
-    """Show which inputs of an image changed since its newest complete version, and what a run would do.
+    """Show which inputs of an image changed, and what a run would do.
 
-    Changes nothing. A line with '-' has an input as it was, one with '+' as it is now; files of roles and templates
-    have one line each, with their mode and the first digits of their digest. With a version, shows what changed
-    between the complete version before it and that one; with two, what differs between them.
+    Compares them with those of its newest complete version. Changes nothing. A line with '-' has an input as it was,
+    one with '+' as it is now; files of roles and templates have one line each, with their mode and the first digits of
+    their digest. With a version, shows what changed between the complete version before it and that one; with two,
+    what differs between them.
 
     Example: bakery explain web
 

@@ -25,7 +25,9 @@ def history(
     catalog: options.CatalogAt = options.CATALOG,
     json: options.Json = False,
 ) -> None:
-    """List the versions of an image and the moves of its channels, oldest first.
+    """List versions of an image and moves of its channels.
+
+    The oldest comes first.
 
     Example: bakery history web stable
     """

@@ -26,10 +26,10 @@ def refresh(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Look for updates, newer bases and known vulnerabilities of the newest versions.
+    """Look for updates, newer bases and known vulnerabilities.
 
-    Asks package archives for updates, vendors for newer bases, and a database for vulnerabilities. Starts no machine
-    and changes no image. The catalog keeps the answers for 'bakery plan' and 'bakery status'. The environment variable
+    Asks package archives, vendors and a database about the newest version of each image. Starts no machine and changes
+    no image. The catalog keeps the answers for 'bakery plan' and 'bakery status'. The environment variable
     BAKERY_VULNERABILITY_DATABASE names the database; without it, vulnerabilities are unknown.
 
     Example: bakery refresh web

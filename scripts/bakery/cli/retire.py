@@ -62,13 +62,13 @@ def retire(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Deprecate, disable and remove old versions, as the definitions' `retention` says.
+    """Deprecate, disable and remove old versions.
 
-    A version takes one step at a time: first it is not offered any more, then its images are disabled, then they and
-    their snapshots are removed. 'bakery restore' undoes the first two. Keeps versions that a channel, an instance, a
-    launch template, a parameter, another image or a state of Terraform refers to, and says so. --json prints the steps,
-    whether they are done or not. A version that a person restored stays until the definition's `retention` changes, or
-    --to names another state for it.
+    The key `retention` of a definition says after how many days. A version takes one step at a time: first it is not
+    offered any more, then its images are disabled, then they and their snapshots are removed. 'bakery restore' undoes
+    the first two. Keeps versions that a channel, an instance, a launch template, a parameter, another image or a state
+    of Terraform refers to, and says so. --json prints the steps, whether they are done or not. A version that a person
+    restored stays until the definition's `retention` changes, or --to names another state for it.
 
     Example: bakery retire --dry-run
 

@@ -51,7 +51,7 @@ def revoke(
     """Forbid a version and all that was built on it.
 
     Shows the channels, instances, launch templates, parameters and images that depend on it, and asks. Then points the
-    channels at an earlier version, and disables the images: where a target can forbid it, nobody starts them any more.
+    channels at an earlier version, and disables the images: where a target can forbid it, nobody can start them.
     Safe to run again. Versions that were built on it are restored one by one.
 
     Example: bakery revoke web 1.0.3 --reason "CVE-2026-1234"
@@ -87,7 +87,7 @@ def restore(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Make a version usable again that was deprecated, disabled or revoked.
+    """Make a deprecated, disabled or revoked version usable again.
 
     Its images can be started and are shared again. Moves no channel. The retention of the definition passes over the
     version until it is changed. Images that were removed are gone for good.

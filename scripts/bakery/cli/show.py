@@ -32,7 +32,7 @@ def show(
     vex: Annotated[bool, typer.Option("--vex", help="Print its OpenVEX document of ignored vulnerabilities.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Show what a version is, where it is, its lineage and its contents.
+    """Show the locations, the lineage and the contents of a version.
 
     IMAGE alone is its newest complete version. The packages themselves are in the JSON.
 

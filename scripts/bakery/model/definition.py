@@ -60,7 +60,10 @@ class Software(Model):
 
 
 class SecretRef(Model):
-    """The location of a secret in Vault, never its value. Roles read it from the environment variable of its name."""
+    """The location of a secret in Vault, never its value.
+
+    Roles read the value from the environment variable with the secret's name in capital letters.
+    """
 
     path: SecretPath = Field(description="API path; KV version 2 has data/ in it: secret/data/bakery/web")
     key: str = Field(description="key inside the secret")
