@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import ENOSPC
+from errno import EDQUOT, ENOSPC
 
 from bakery.clouds.job import Job
 from bakery.host import files
@@ -14,7 +14,7 @@ from bakery.host.process import ProcessError
 # Bytes beside three copies of the base: a measured bake added 180 MB before it was sealed.
 HEADROOM = 1 << 30
 FULL = 16 << 20  # bytes free; QEMU and qemu-img stop at the first block that does not fit
-NO_SPACE = os.strerror(ENOSPC)
+NO_SPACE = (os.strerror(ENOSPC), os.strerror(EDQUOT))
 
 
 class FullDiskError(DiskError):
@@ -70,4 +70,4 @@ def describe_need(job: Job) -> str:
 
 
 def _says_full(error: BakeryError) -> bool:
-    return isinstance(error, ProcessError) and NO_SPACE in error.tail
+    return isinstance(error, ProcessError) and any(text in error.tail for text in NO_SPACE)

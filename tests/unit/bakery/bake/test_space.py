@@ -39,8 +39,9 @@ def test_a_full_disk_is_the_cause(world: PackerProject, monkeypatch: pytest.Monk
     assert (full.log, full.__cause__) == (error.log, error)
 
 
-def test_a_program_that_freed_its_half_of_a_disk_is_believed(world: PackerProject) -> None:
-    tail = "qemu-img: error while writing at byte 0: No space left on device"
+@pytest.mark.parametrize("text", ["No space left on device", "Disk quota exceeded"])
+def test_a_program_that_freed_its_half_of_a_disk_is_believed(world: PackerProject, text: str) -> None:
+    tail = f"qemu-img: error while writing at byte 0: {text}"
     assert isinstance(raise_behind(world, ProcessError("qemu-img failed with exit code 1", 1, tail)), DiskError)
 
 
