@@ -2,6 +2,7 @@
 
 import gzip
 
+from bakery.catalog import Record
 from bakery.contents import FILE_LIST
 from bakery.engine.contents import find_contents
 from bakery.engine.session import Session
@@ -10,7 +11,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.events import Event
 from bakery.host.text import count_of
 from bakery.model import baked, documents
-from bakery.model.contents import FileList
+from bakery.model.contents import Contents, FileList
 from bakery.model.documents import Artifact
 
 SHOWN = 10  # paths in a message; the file has all
@@ -18,21 +19,21 @@ HIDDEN = "files that not everybody may read"
 
 
 def report_repeat(session: Session, artifact: Artifact, *, must_be_equal: bool) -> None:
-    """Report whether a disk has the content of the newest version, if that was baked from the same inputs.
+    """Report whether a disk has the content of the newest version, if the two can be compared.
 
-    Nothing is reported if the package archives changed since or are not known, or if one of the two disks has no
-    content digest. BakeryError if the content differs and `must_be_equal`.
+    If it `must_be_equal`, other content is a BakeryError, and a note says why two disks cannot be compared.
     """
     definition = session.definitions.images[artifact.image]
     record = session.newest_record(definition)
-    if record is None or record.version == artifact.version or record.input_key != artifact.input_key:
-        return
-    contents, earlier = find_contents(session, artifact), session.catalog.contents(record)
-    if not contents or not earlier or not contents.content_digest or not earlier.content_digest:
-        return
-    if not contents.archives or contents.archives != earlier.archives:
-        return
+    contents, earlier = find_contents(session, artifact), session.catalog.contents(record) if record else None
     subject = f"{artifact.image} {artifact.version}"
+    if obstacle := _find_obstacle(artifact, contents, record, earlier):
+        if must_be_equal:
+            session.report(Event("note", "bake", subject, f"not compared with an earlier version: {obstacle}"))
+        return
+    assert record
+    assert contents
+    assert earlier
     if contents.content_digest == earlier.content_digest:
         session.report(Event("note", "bake", subject, f"same content as {record.version}, baked from the same inputs"))
         return
@@ -50,6 +51,21 @@ def report_repeat(session: Session, artifact: Artifact, *, must_be_equal: bool) 
             where=str(listing),
             hint="if a role should give another result each time, run without this option",
         )
+
+
+def _find_obstacle(
+    artifact: Artifact, contents: Contents | None, record: Record | None, earlier: Contents | None
+) -> str:
+    """The reason why a disk need not have the content of the newest version; empty if it must."""
+    if record is None or record.version == artifact.version:
+        return "there is none"
+    if record.input_key != artifact.input_key:
+        return f"the inputs changed since {record.version}"
+    if not contents or not earlier or not contents.content_digest or not earlier.content_digest:
+        return "one of the disks has no content digest"
+    if not contents.archives or not earlier.archives:
+        return "nobody knows whether the package archives changed"
+    return f"the package archives changed since {record.version}" if contents.archives != earlier.archives else ""
 
 
 def _list_differences(session: Session, artifact: Artifact, earlier: FileList | None) -> list[str]:

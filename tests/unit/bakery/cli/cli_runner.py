@@ -125,7 +125,7 @@ class CliRunner:
     packages: dict[str, dict[str, str]] = field(default_factory=dict)  # versions by name, of the disk of an image
     files: dict[str, tuple[File, ...]] = field(default_factory=dict)  # of the disk of an image
     entries: dict[str, dict[str, str]] = field(default_factory=dict)  # of an image whose disk has a content digest
-    archives_at: str = ""  # the date of the package archives, where it is not that of the bake
+    archives_at: str | None = ""  # the date of the package archives, where it is not that of the bake; None: not known
     broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"; and tools, logins, paths in Vault
     secrets: dict[str, str] = field(default_factory=dict)  # values in Vault by path, where they matter
     examined: list[str] = field(default_factory=list)  # tools, logins, engines that a run looked at before it began
@@ -262,7 +262,9 @@ class CliRunner:
         database = f"packages of {part.image} {part.version}".encode()
         entries = self.entries.get(part.image, {})
         listed = pack_files(FileList(self.files.get(part.image, ()), entries))
-        date = self.archives_at or self.baked_at
+        archive = ArchiveState(
+            "http://deb.debian.org/debian", "bookworm", ("main",), self.archives_at or self.baked_at, "", "f" * 64
+        )
         contents = Contents(
             image=part.image,
             arch=part.arch,
@@ -275,7 +277,7 @@ class CliRunner:
             boot=(BootFile("EFI/BOOT/BOOTX64.EFI", 4, "c" * 64),),
             database=hashlib.sha256(database).hexdigest(),
             sboms={name: hashlib.sha256(name.encode()).hexdigest() for name in SBOM_SUFFIXES},
-            archives=(ArchiveState("http://deb.debian.org/debian", "bookworm", ("main",), date, "", "f" * 64),),
+            archives=() if self.archives_at is None else (archive,),
             files=hashlib.sha256(listed).hexdigest(),
             content_digest=hashlib.sha256(repr(sorted(entries.items())).encode()).hexdigest() if entries else "",
         )

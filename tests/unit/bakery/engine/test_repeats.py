@@ -12,14 +12,18 @@ ENTRIES = {"/etc/issue": "11111111", "/etc/passwd": "22222222"}
 @pytest.fixture
 def baked(bakery: CliRunner) -> CliRunner:
     """A first version of base, whose content is known; the disk of the next one is newer."""
+    bake_first(bakery, ENTRIES)
+    return bakery
+
+
+def bake_first(bakery: CliRunner, entries: dict[str, str]) -> None:
     bakery.packages["base"] = {"openssl": "3.0.17-1"}
-    bakery.entries["base"] = ENTRIES
+    bakery.entries["base"] = entries
     bakery.archives_at = "2026-01-31T12:00:00+00:00"
     (record,) = bakery.line("base")
-    assert record.content_digest
+    assert bool(record.content_digest) is bool(entries)
     bakery.baked_at = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
     bakery.content["base"] = "other bytes"
-    return bakery
 
 
 @pytest.mark.parametrize("verb", ["run", "bake"])
@@ -78,21 +82,30 @@ def test_a_private_file_is_not_named(baked: CliRunner, monkeypatch: pytest.Monke
     assert "1 path: files that not everybody may read" in answer.err
 
 
-@pytest.mark.parametrize("change", ["archives", "inputs", "no digest now", "no digest before"])
-def test_nothing_is_said_where_nothing_can_be_compared(
-    baked: CliRunner, monkeypatch: pytest.MonkeyPatch, change: str
-) -> None:
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("archives", "the package archives changed since 1.0.0"),
+        ("unknown archives", "nobody knows whether the package archives changed"),
+        ("inputs", "the inputs changed since 1.0.0"),
+        ("no digest now", "one of the disks has no content digest"),
+        ("no digest before", "one of the disks has no content digest"),
+    ],
+)
+@pytest.mark.parametrize("asked", [False, True])
+def test_disks_that_cannot_be_compared(bakery: CliRunner, change: str, reason: str, asked: bool) -> None:
+    """Only who asks for a comparison learns that there was none."""
+    bake_first(bakery, {} if change == "no digest before" else ENTRIES)
     if change == "archives":
-        baked.archives_at = "2026-02-01T12:00:00+00:00"
+        bakery.archives_at = "2026-02-01T12:00:00+00:00"
+    elif change == "unknown archives":
+        bakery.archives_at = None
     elif change == "inputs":
-        baked.write("packer/base/debian/network.yaml", "# changed\n")
-    elif change == "no digest before":
-        baked.entries["base"] = {}
-        baked("run", "--rebuild", "base")
-        baked.entries["base"] = ENTRIES
-        baked.baked_at = (datetime.now(UTC) + timedelta(minutes=2)).isoformat()
+        bakery.write("packer/base/debian/network.yaml", "# changed\n")
     else:
-        baked.entries["base"] = {}
-    answer = baked("run", "--rebuild", "base")
-    assert (answer.code, baked.did[-1]) == (0, "publish base"), answer.err
-    assert "content" not in answer.err.replace("contents", "")
+        bakery.entries["base"] = {} if change == "no digest now" else ENTRIES
+    answer = bakery("run", "--rebuild", *(["--fail-on", "difference"] if asked else []), "base")
+    assert answer.code == 0, answer.err
+    assert bakery.states("base") == {"1.0.0": "complete", "1.0.1": "complete"}
+    assert (f"not compared with an earlier version: {reason}" in answer.err) is asked
+    assert asked or "content" not in answer.err.replace("contents", "")
