@@ -112,7 +112,7 @@ def _read_artifact(project: Project, version: str) -> dict[str, Any]:
 def _bake_restored(project: Project) -> float:
     """Seconds of the vm bake without layers, once a bake has saved the boot of its base."""
     (project.definitions / "bench-vm.yaml").write_text(write_image("vm") + "      vars: {nginx_message: Changed.}\n")
-    bakery(project, "cache", "gc", definitions=False)
+    bakery(project, "cache", "gc", "--yes", definitions=False)
     return bakery(project, "bake", "bench-vm")
 
 

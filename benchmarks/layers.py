@@ -122,7 +122,7 @@ def measure(folder: Path) -> Layered:
         seconds["last_role"].append(bench.bake())
         bench.write_role("first")
         seconds["first_role"].append(bench.bake())
-        bench.bakery("cache", "gc")
+        bench.bakery("cache", "gc", "--yes")
         bench.write_role("last")
         seconds["fresh"].append(bench.bake())
         bench.write_role("first")
