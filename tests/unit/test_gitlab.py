@@ -103,7 +103,7 @@ def test_the_checker_sees_what_is_wrong(right: str, wrong: str, tmp_path: Path) 
 def test_the_root_passes_on_each_input_it_shares_with_the_component() -> None:
     root, component = (load(parts(name)[0])["spec"]["inputs"] for name in FILES)
     (include,) = load(parts(FILES[0])[1])["include"]
-    shared = {"images", "target", "channel", "dry_run", "rebuild", "stacks"}
+    shared = {"images", "target", "channel", "dry_run", "rebuild", "fail_on", "stacks"}
     assert {name: f"$[[ inputs.{name} ]]" for name in shared} == {
         name: value for name, value in include["inputs"].items() if name in root
     }
@@ -130,7 +130,7 @@ def test_every_image_is_named_by_its_digest() -> None:
 
 
 VARIABLE = re.compile(r"\$(?!\[\[)\{?[A-Za-z_]\w*")
-SET_IN_THE_SCRIPT = {"${rebuild"}  # a variable that the same script sets
+SET_IN_THE_SCRIPT = {"${rebuild", "${fail_on"}  # variables that the same script sets
 DECIDES_WHAT_RUNS = {"image", "id_tokens", "environment", "tags", "before_script", "script", "variables", "services"}
 
 

@@ -28,6 +28,7 @@ def ci(
     ] = "",
     target: Annotated[options.TargetName, typer.Option("--target", help="Only images of this target.")] = options.ALL,
     channel: options.FollowingChannel = "",
+    fail_on: options.FailOnDifference = None,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
 ) -> None:
@@ -42,5 +43,6 @@ def ci(
     session = open_session(definitions, workspace, options.CATALOG)
     session.definitions.select(action.image for action in document.actions)
     newer = built.read_text(encoding="utf-8").strip() if built and built.is_file() else ""
-    settings = Settings(choose_image(runner_image, newer), vault_audience, environment, target, channel)
+    image = choose_image(runner_image, newer)
+    settings = Settings(image, vault_audience, environment, target, channel, fail_on is not None)
     print(render(pipeline(document, session.definitions.images, settings)), end="")

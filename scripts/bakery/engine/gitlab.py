@@ -47,7 +47,8 @@ class Settings:
     """Settings that the jobs of a run have in common, as literal text in each of them.
 
     The container image by digest, the audience that Vault knows, the environment to apply (empty: none), one target or
-    all, and a channel to move instead of that of the definitions.
+    all, a channel to move instead of that of the definitions, and whether a bake fails whose content differs from the
+    last one of the same inputs.
     """
 
     runner_image: str
@@ -55,6 +56,7 @@ class Settings:
     environment: str = ""
     target: str = "all"
     channel: str = ""
+    fail_on_difference: bool = False
 
 
 def pipeline(plan: Plan, images: Mapping[str, ImageDefinition], settings: Settings) -> dict[str, Any]:
@@ -163,7 +165,9 @@ def _bake_jobs(image: ImageDefinition, selection: str, earlier: Jobs, settings: 
     jobs = {}
     for duty in BAKES:
         if builders := used(image, duty):
-            options = " ".join(f"--builder {builder}" for builder in builders)
+            options = [f"--builder {builder}" for builder in builders]
+            if settings.fail_on_difference and "qemu" in builders:  # nobody reads the content of a target's own image
+                options.append("--fail-on difference")
             jobs[f"{duty} {image.name}"] = {
                 "stage": "bake",
                 "tags": [RUNNERS[duty]],
@@ -171,7 +175,7 @@ def _bake_jobs(image: ImageDefinition, selection: str, earlier: Jobs, settings: 
                 "needs": _parent_jobs(image, builders, earlier),
                 "script": [
                     _check_line(duty, image.name),
-                    f"section bake 'Bake {image.name}' bakery bake {selection} {options}",
+                    f"section bake 'Bake {image.name}' bakery bake {selection} {' '.join(options)}",
                 ],
                 "artifacts": _artifact_settings(_artifact_pattern(image), LOGS) | _sbom_report(image),
             }

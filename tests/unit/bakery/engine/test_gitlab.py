@@ -183,6 +183,20 @@ def test_another_channel() -> None:
     assert found["publish web"]["script"][1].endswith("bakery publish web --channel 'a; b'")
 
 
+def test_a_rebuild_that_must_be_equal() -> None:
+    """Only jobs that bake a disk on their machine can compare its content."""
+    asked, silent = (
+        child(replace(SETTINGS, fail_on_difference=asked), cloud="bake", web="bake") for asked in (True, False)
+    )
+    bakes = [job for job in jobs(asked) if job.startswith("bake-")]
+    assert (
+        {job: "--fail-on difference" in asked[job]["script"][1] for job in bakes}
+        == {job: "--builder qemu" in asked[job]["script"][1] for job in bakes}
+        == {"bake-private web": True, "bake-public cloud": False}
+    )
+    assert not any("--fail-on" in silent[job]["script"][1] for job in bakes)
+
+
 def test_jobs_plan_as_the_plan_did_whose_jobs_they_are() -> None:
     """Else a rebuild that somebody asked for would find nothing due."""
     time = "2026-01-31T12:00:00+00:00"
