@@ -192,12 +192,12 @@ def run_stock(project: Project, accelerator: str, variables: Mapping[str, str] =
 
 
 def _playbook_variables(folder: Path) -> dict[str, object]:
-    """The variables that the bakery gives its playbook, for the same software without updates and a lock."""
+    """The variables that the bakery gives its playbook for the same work."""
     return {
         "bakery_image": "stock",
         "bakery_version": "1.0.0",
         "bakery_os_family": "Debian",
-        "software_updates": "none",
+        "software_updates": "all",
         "software_lock": {},
         "software_packages": ["jq"],
         "software_roles": ["nginx"],
