@@ -1,8 +1,9 @@
-"""No unit test leaves this machine or sees the configuration of the user who runs it."""
+"""No unit test leaves this machine, depends on its free space or sees the configuration of the user who runs it."""
 
 import gc
 import ipaddress
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     home.mkdir(exist_ok=True)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def large_disk() -> Iterator[None]:
+    """A terabyte of free space, whatever this machine has left: stand-ins take some bytes, and no test a gigabyte."""
+    free = 1 << 40
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(2 * free, free, free))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bakery.host.files import find_free_space
+
 
 def test_no_host_but_this_one() -> None:
     with socket.socket() as client:
@@ -25,3 +27,7 @@ def test_this_host() -> None:
 def test_no_configuration_of_the_user() -> None:
     assert not [name for name in os.environ if name.startswith(("VAULT_", "TF_", "AWS_ACCESS", "AWS_PROFILE"))]
     assert Path.home() != Path(pwd.getpwuid(os.getuid()).pw_dir)
+
+
+def test_no_lack_of_space_on_this_machine(tmp_path: Path) -> None:
+    assert find_free_space(tmp_path) == 1 << 40

@@ -111,8 +111,6 @@ def bench(
     monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
     # A Go that the machine really has must not stand in for a missing one.
     monkeypatch.setattr("tools.source.GO_HOME", "/nonexistent")
-    # Nor may a full disk of that machine fail the stand-in's build, which takes some bytes.
-    monkeypatch.setattr("tools.source.NEEDED_GB", 0)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     body = archive(script())
     vendor_server.files["/forge.zip"] = body

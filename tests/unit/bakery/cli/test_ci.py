@@ -28,6 +28,13 @@ def test_nothing_is_due_after_the_line_ran(bakery: CliRunner) -> None:
     assert "nothing due:" in bakery("ci", str(planned(bakery)), *JOBS).out
 
 
+def test_bakes_that_fail_if_their_content_differs(bakery: CliRunner) -> None:
+    plan = str(planned(bakery))
+    option = "bakery bake base --builder qemu --fail-on difference"
+    assert option in bakery("ci", plan, *JOBS, "--fail-on", "difference").out
+    assert option not in bakery("ci", plan, *JOBS).out
+
+
 def test_a_target_that_does_not_exist(bakery: CliRunner) -> None:
     answer = bakery("ci", str(planned(bakery)), *JOBS, "--target", "moon")
     assert (answer.code, answer.out) == (64, "")
