@@ -1,5 +1,6 @@
 """The GitLab pipeline: which jobs each trigger starts, and what stops a run before anything is baked."""
 
+import json
 import os
 import re
 import shutil
@@ -201,12 +202,25 @@ def test_a_repository_with_definitions_alone_includes_the_component(repository: 
     """As another project does, but for the address of the component: everything else comes with the runner image."""
     for folder in ("ansible", "cdktf", "packer/templates", "packer/base", "scripts", "tests", "tools"):
         shutil.rmtree(repository.root / folder)
-    inputs = f"images: tiny, dry_run: true, runner_image: '{RUNNER_IMAGE}', vault_audience: 'https://vault.example.com'"
-    include = f"include: [{{local: /templates/bakery/template.yml, inputs: {{{inputs}}}}}]\n"
-    repository.write(".gitlab-ci.yml", include)
+    inputs = {
+        "images": "tiny",
+        "dry_run": True,
+        "rebuild": True,
+        "fail_on": "difference",
+        "runner_image": RUNNER_IMAGE,
+        "vault_audience": "https://vault.example.com",
+    }
+    include = {"local": "/templates/bakery/template.yml", "inputs": inputs}
+    repository.write(".gitlab-ci.yml", json.dumps({"include": [include]}))
     run = repository.run(settings=login.settings, **login.environment)
     assert run.jobs == dict.fromkeys(CHECKS, "PASS"), run.out
     assert "never baked" in run.out
+    assert "--fail-on difference" in planned_pipeline(repository).read_text()
+
+
+def planned_pipeline(repository: Repository) -> Path:
+    (file,) = (repository.root / ".gitlab-ci-local" / "artifacts").glob("plan/bakery-pipeline.yml")
+    return file
 
 
 def test_checks_read_the_catalog_in_the_role_that_their_token_gets(repository: Repository, vault: VaultServer) -> None:
@@ -270,13 +284,15 @@ def test_variables_of_a_pipeline_run_nothing_and_lead_nowhere(
         "PACKER_PLUGIN_PATH": str(evil),
         "TF_CLI_CONFIG_FILE": str(evil),
         "ANSIBLE_CONFIG": str(evil),
+        "rebuild": "--evil",
+        "fail_on": "--evil",
     }
     options = [word for name, value in variables.items() for word in ("--variable", f"{name}={value}")]
     run = repository.run(*options, settings=login.settings, **login.environment)
     assert run.jobs == STOPPED_AT_THE_BAKE, run.out
     assert not marker.exists(), marker.read_text()
     assert not catalog.exists()
-    (file,) = (repository.root / ".gitlab-ci-local" / "artifacts").glob("plan/bakery-pipeline.yml")
+    file = planned_pipeline(repository)
     assert "evil" not in file.read_text()
     child = YAML(typ="safe").load(file)
     committed = re.search(r"runner_image: (\S+)", (repository.root / ".gitlab-ci.yml").read_text())
