@@ -34,7 +34,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Replace the file `path`; readers see either the old bytes or the new ones. BakeryError if that fails."""
     with explain_errors(path), _temporary_file(path, data) as temporary:
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def create(path: Path, data: bytes, mode: int = 0o666) -> bool:
@@ -47,7 +47,7 @@ def create(path: Path, data: bytes, mode: int = 0o666) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             return False
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return True
 
 
@@ -116,6 +116,16 @@ def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def copy(source: Path, target: Path) -> str:
+    """Copy a file; the hex SHA-256 of the bytes that were written, without a second read."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while chunk := reading.read(CHUNK):
+            digest.update(chunk)
+            writing.write(chunk)
+    return digest.hexdigest()
 
 
 def sha256_by_stamp(path: Path) -> str:
@@ -233,6 +243,23 @@ def move(source: Path, target: Path) -> None:
             source.unlink()
 
 
+def move_into_place(draft: Path, target: Path) -> None:
+    """Give a finished file its final name in the same file system: complete there or absent, even after a power cut."""
+    with draft.open("rb") as stream:
+        os.fsync(stream.fileno())
+    draft.replace(target)
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def find_free_space(folder: Path) -> int:
     """The free bytes of the file system that has a folder, or would have it."""
     folders = (folder.absolute(), *folder.absolute().parents)
@@ -303,11 +330,3 @@ def _temporary_file(path: Path, data: bytes, mode: int = 0o666) -> Iterator[Path
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

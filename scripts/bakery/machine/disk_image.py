@@ -98,7 +98,7 @@ def to_qcow2(source: Path, target: Path) -> None:
         draft = folder / target.name
         _convert_image(source, draft, "qcow2")
         process.run(["qemu-img", "check", "-q", "-f", "qcow2", draft])
-        move_into_place(draft, target)
+        files.move_into_place(draft, target)
 
 
 def vhd_footer(folder: Path, size: int) -> bytes:
@@ -110,13 +110,6 @@ def vhd_footer(folder: Path, size: int) -> bytes:
         with empty.open("rb") as stream:
             stream.seek(size)
             return stream.read()
-
-
-def move_into_place(draft: Path, target: Path) -> None:
-    """Move a finished file to its final path: the file there is complete or absent, even after a power cut."""
-    with draft.open("rb") as stream:
-        os.fsync(stream.fileno())
-    draft.replace(target)
 
 
 def data_extents(raw: Path) -> Iterator[tuple[int, int]]:

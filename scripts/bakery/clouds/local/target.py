@@ -1,7 +1,6 @@
 """The local target: a folder of disks with their checksums, and a link per channel."""
 
 import fcntl
-import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -91,6 +90,8 @@ class LocalTarget:
                     for path in (disk, checksum):
                         path.unlink(missing_ok=True)
                         _disabled_path(path).unlink(missing_ok=True)
+            if self._store.exists():
+                files.sync_folder(self._store)  # a revoked version must not come back
 
     def wanted_locations(self) -> Collection[Location]:
         """The store."""
@@ -114,6 +115,7 @@ class LocalTarget:
         with files.scratch(self._store, "link") as folder:
             (folder / link.name).symlink_to(disk.name)
             (folder / link.name).replace(link)
+        files.sync_folder(self._store)
         return {HERE: _new_pointer(link, disk.name)}
 
     def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
@@ -121,6 +123,7 @@ class LocalTarget:
         pointer = self.read_channel(of, channel, (HERE,)).get(HERE)
         if pointer and pointer.value in values.get(HERE, ()):
             self._channel_link(of, channel).unlink(missing_ok=True)
+            files.sync_folder(self._store)
 
     def list_resources(self, image: str, arch: str) -> Listing:
         """The files of an image, and unfinished ones."""
@@ -134,10 +137,9 @@ class LocalTarget:
         """Store a copy that has the artifact's bytes, whatever has become of `disk` since it was tested."""
         with files.scratch(self._store, leftovers.DRAFT) as folder:
             draft = folder / target.name
-            _copy_disk(disk, draft)
+            _refuse_changed(disk, _copy_disk(disk, draft), artifact)
             draft.chmod(READ_ONLY)
-            _refuse_changed(disk, draft, artifact)
-            draft.replace(target)
+            files.move_into_place(draft, target)
 
     def _disk_paths(self, of: Versioned) -> tuple[Path, Path]:
         disk = self._stored_path(full_name(of))
@@ -169,18 +171,21 @@ def _new_pointer(link: Path, value: str) -> Pointer:
     return Pointer(*HERE, name=link.name, number=0, value=value)
 
 
-def _copy_disk(source: Path, target: Path) -> None:
-    """Share the blocks if the file system supports it, else copy them. A link would share later changes as well."""
+def _copy_disk(source: Path, target: Path) -> str:
+    """Share the blocks if the file system supports it, else copy them; returns the SHA-256 of the copy.
+
+    A link would share later changes as well.
+    """
     try:
         with source.open("rb") as reading, target.open("wb") as writing:
             fcntl.ioctl(writing.fileno(), FICLONE, reading.fileno())
     except OSError:  # another file system, or one without shared blocks
         files.require_space(target.parent, source.stat().st_size, f"a copy of {source.name}")
-        shutil.copyfile(source, target)
+        return files.copy(source, target)
+    return files.sha256(target)
 
 
-def _refuse_changed(disk: Path, copy: Path, artifact: Artifact) -> None:
-    digest = files.sha256(copy)
+def _refuse_changed(disk: Path, digest: str, artifact: Artifact) -> None:
     if digest != artifact.disk.sha256:
         raise BakeryError(
             f"the disk of {full_name(artifact)} changed while it was published",

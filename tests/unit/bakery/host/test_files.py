@@ -3,6 +3,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -108,9 +109,18 @@ class TestWriteAtomic:
             files.write_atomic(tmp_path / "file" / "folder" / "a.json", b"")
 
 
-@pytest.mark.parametrize(("function", "naming"), [("write_atomic", (Path, "replace")), ("create", (os, "link"))])
+def move_draft(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.write_bytes(data)
+    files.move_into_place(draft, path)
+
+
+@pytest.mark.parametrize(
+    ("write", "naming"),
+    [(files.write_atomic, (Path, "replace")), (move_draft, (Path, "replace")), (files.create, (os, "link"))],
+)
 def test_is_on_disk_before_it_has_the_name_and_then_the_name_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, naming: tuple[Any, str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, bytes], object], naming: tuple[Any, str]
 ) -> None:
     seen: list[str] = []
     path = tmp_path / "a.json"
@@ -126,7 +136,7 @@ def test_is_on_disk_before_it_has_the_name_and_then_the_name_is(
 
     monkeypatch.setattr(os, "fsync", spy_sync)
     monkeypatch.setattr(*naming, spy_name)
-    getattr(files, function)(path, b"new")
+    write(path, b"new")
     assert seen == ["sync .a", "name", f"sync {tmp_path.name}"]
 
 

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from bakery.clouds.local.target import HERE, LocalTarget
-from bakery.host import process
+from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import silent
 from bakery.model.documents import Artifact, Availability, Disk, Publication
@@ -69,6 +68,36 @@ def test_a_stored_disk_shares_nothing_with_the_artifacts(
     assert [finding.status for finding in target.inspect(publication)] == ["correct"]
 
 
+def test_nothing_that_ended_is_lost_by_a_power_cut(
+    target: LocalTarget, artifact: Artifact, disk: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk's bytes are on disk before it has its name, and the names before the catalog is told."""
+    seen: list[str] = []
+    sync, name = os.fsync, Path.replace
+
+    def spy_sync(handle: int) -> None:
+        seen.append(f"sync {Path(f'/proc/self/fd/{handle}').readlink().name}")
+        sync(handle)
+
+    def spy_name(path: Path, new: Path) -> Path:
+        seen.append(f"name {new.name}")
+        return name(path, new)
+
+    monkeypatch.setattr(os, "fsync", spy_sync)
+    monkeypatch.setattr(Path, "replace", spy_name)
+    publication = target.publish(artifact, disk, silent)
+    store = f"sync {stored.parent.name}"
+    assert seen[:3] == [f"sync {stored.name}", f"name {stored.name}", store]
+    target.point(publication, "stable", [HERE], silent)
+    assert seen[-2:] == ["name web-stable-x86_64.qcow2", store]
+    target.set_availability(publication, "disabled", silent)
+    assert seen[-2:] == [f"name {stored.name}.sha256.disabled", store]
+    seen.clear()
+    target.unpoint(publication, "stable", {HERE: [stored.name]})
+    target.set_availability(publication, "removed", silent)
+    assert seen == [store, store]
+
+
 def test_again_changes_nothing(target: LocalTarget, artifact: Artifact, disk: Path, stored: Path) -> None:
     target.publish(artifact, disk, silent)
     before = stored.stat()
@@ -97,7 +126,7 @@ def test_other_bytes_are_never_overwritten(target: LocalTarget, artifact: Artifa
 def test_a_copy_that_fails_leaves_nothing(
     target: LocalTarget, artifact: Artifact, disk: Path, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "copyfile", _full)
+    monkeypatch.setattr(files, "copy", _full)
     with pytest.raises(BakeryError, match="No space left on device"):
         target.publish(artifact, disk, silent)
     assert list(project.store.iterdir()) == []
