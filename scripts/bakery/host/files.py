@@ -34,7 +34,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Replace the file `path`; readers see either the old bytes or the new ones. BakeryError if that fails."""
     with explain_errors(path), _temporary_file(path, data) as temporary:
         temporary.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
 
 
 def create(path: Path, data: bytes, mode: int = 0o666) -> bool:
@@ -47,7 +47,7 @@ def create(path: Path, data: bytes, mode: int = 0o666) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             return False
-        sync_folder(path.parent)
+        sync(path.parent)
         return True
 
 
@@ -238,22 +238,20 @@ def move(source: Path, target: Path) -> None:
             if error.errno != errno.EXDEV:
                 raise
             shutil.copy(source, target)
-            with target.open("rb") as stream:
-                os.fsync(stream.fileno())
+            sync(target)
             source.unlink()
 
 
 def move_into_place(draft: Path, target: Path) -> None:
     """Give a finished file its final name in the same file system: complete there or absent, even after a power cut."""
-    with draft.open("rb") as stream:
-        os.fsync(stream.fileno())
+    sync(draft)
     draft.replace(target)
-    sync_folder(target.parent)
+    sync(target.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on disk."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Wait until the bytes of a file, or the names in a folder, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -91,7 +91,7 @@ class LocalTarget:
                         path.unlink(missing_ok=True)
                         _disabled_path(path).unlink(missing_ok=True)
             if self._store.exists():
-                files.sync_folder(self._store)  # a revoked version must not come back
+                files.sync(self._store)  # a revoked version must not come back
 
     def wanted_locations(self) -> Collection[Location]:
         """The store."""
@@ -115,7 +115,7 @@ class LocalTarget:
         with files.scratch(self._store, "link") as folder:
             (folder / link.name).symlink_to(disk.name)
             (folder / link.name).replace(link)
-        files.sync_folder(self._store)
+        files.sync(self._store)
         return {HERE: _new_pointer(link, disk.name)}
 
     def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
@@ -123,7 +123,7 @@ class LocalTarget:
         pointer = self.read_channel(of, channel, (HERE,)).get(HERE)
         if pointer and pointer.value in values.get(HERE, ()):
             self._channel_link(of, channel).unlink(missing_ok=True)
-            files.sync_folder(self._store)
+            files.sync(self._store)
 
     def list_resources(self, image: str, arch: str) -> Listing:
         """The files of an image, and unfinished ones."""
