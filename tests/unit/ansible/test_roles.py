@@ -238,7 +238,9 @@ def test_the_image_test_of_web_knows_the_hash_that_the_role_makes() -> None:
         assert re.fullmatch(pattern, f"status:{made.stdout.decode()}")
 
 
-@pytest.mark.parametrize("file", [*FILES, *sorted(ANSIBLE.glob("playbooks/*/*.yml"))], ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", [*FILES, *sorted(ANSIBLE.glob("playbooks/*/*.yml"))], ids=lambda file: str(file.relative_to(ANSIBLE))
+)
 def test_no_lost_output_of_a_command_counts_as_empty(file: Path) -> None:
     """Ansible's modules lose it at times (ansible/ansible #51393); a task tries again, or is a raw one."""
     found = tasks(load(file))
