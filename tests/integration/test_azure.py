@@ -170,7 +170,7 @@ class DiskPublisher:
     def upload(self) -> str:
         session = _session()
         assert session.blobs
-        return blobs.ensure(session.blobs, Path(self.artifact().disk.path), self.want(), lambda share: None)
+        return blobs.ensure(session.blobs, self.artifact().disk, self.want(), lambda share: None)
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ def test_an_upload_is_done_once(azure: StandIn, bench: DiskPublisher, monkeypatc
     url = bench.upload()
     before = _blob(bench).get_blob_properties().etag
     # As one that waited for the lease while another run wrote.
-    blobs._upload_disk(_blob(bench), Path(bench.artifact().disk.path), bench.want(), lambda share: None)
+    blobs._upload_disk(_blob(bench), bench.artifact().disk, bench.want(), lambda share: None)
     monkeypatch.setattr(blobs, "_upload_disk", None)  # the next one need not even read the disk
     assert bench.upload() == url
     assert _blob(bench).get_blob_properties().etag == before
@@ -322,9 +322,9 @@ def test_an_unfinished_upload_is_done_again(azure: StandIn, bench: DiskPublisher
 def test_an_upload_of_another_content_is_never_finished(azure: StandIn, bench: DiskPublisher) -> None:
     session = _session()
     assert session.blobs
-    want = bench.want() | {tags.CONTENT: "e" * 64}
+    want, disk = bench.want(), replace(bench.artifact().disk, blocks="e" * 64)
     with pytest.raises(BakeryError, match="content changed since it was baked"):
-        blobs.ensure(session.blobs, Path(bench.artifact().disk.path), want, lambda share: None)
+        blobs.ensure(session.blobs, disk, want, lambda share: None)
     assert not blobs.finished(session.blobs.get_blob_client(BLOB_CONTAINER, blobs.name(want)), want)
 
 

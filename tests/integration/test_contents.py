@@ -48,7 +48,7 @@ A package.
 def unbaked(disk: Path) -> Artifact:
     """The document of a disk whose digests do not matter."""
     base = Base("debian trixie", "", "c" * 64)
-    return artifact_of(Disk(str(disk), "qcow2", 0, "a" * 64, "b" * 64), base, image="web")
+    return artifact_of(Disk(str(disk), "qcow2", 0, "a" * 64, "b" * 64, "c" * 64), base, image="web")
 
 
 def build_at_aws() -> RemoteBuild:

@@ -649,7 +649,7 @@ def test_a_disk_that_changed_is_refused(aws: StandIn, bench: DiskPublisher) -> N
 def test_content_that_is_not_what_was_baked_leaves_no_snapshot(
     aws: StandIn, bench: DiskPublisher, disks: list[Disk]
 ) -> None:
-    bench._disks = [replace(disks[0], raw_sha256="0" * 64)]
+    bench._disks = [replace(disks[0], blocks="0" * 64)]
     with pytest.raises(BakeryError, match="changed since it was baked"):
         bench.publish()
     assert not _snapshots(aws, HOME)

@@ -87,7 +87,7 @@ def baked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def document_of(disk: Path) -> Artifact:
     """The document of a disk whose digests do not matter."""
-    return artifact_of(Disk(str(disk), "qcow2", 0, "a" * 64, "b" * 64), Base("debian bookworm", "", "c" * 64))
+    return artifact_of(Disk(str(disk), "qcow2", 0, "a" * 64, "b" * 64, "c" * 64), Base("debian bookworm", "", "c" * 64))
 
 
 @pytest.fixture

@@ -10,12 +10,10 @@ from bakery.clouds import CLOUDS
 from bakery.engine.inspection import read_back_check
 from bakery.engine.read_back import ImageReader
 from bakery.engine.session import Session
-from bakery.host import files
 from bakery.host.errors import BakeryError
-from bakery.host.events import Event, report_step
-from bakery.machine import disk_image
+from bakery.host.events import Event
 from bakery.machine.block_list import FILE, BlockList
-from bakery.machine.block_stream import DiskDigest, digest_disk, open_raw
+from bakery.machine.block_stream import DiskDigest, digest_disk
 from bakery.model.baked import Baked
 from bakery.model.documents import Artifact, Publication, RemoteBuild, Verdict
 from bakery.model.naming import full_name
@@ -92,28 +90,9 @@ def _refuse_unseen(version: Baked, verdict: Verdict, disk: DiskDigest) -> None:
 
 
 def _digest_artifact(session: Session, artifact: Artifact) -> DiskDigest:
-    """The digests of the disk that was sent, as its bake noted them; each target has compared what it sent.
-
-    The disk of an older release is read. BakeryError if it changed since it was baked.
-    """
+    """The digests of the disk that was sent, as its bake noted them; each target has compared what it sent."""
     folder = session.project.artifact_folder(artifact)
-    if artifact.disk.blocks:
-        return DiskDigest(artifact.disk.virtual_size, artifact.disk.raw_sha256, _read_list(artifact, folder))
-    disk = folder / "disk.qcow2"
-    files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
-    with (
-        report_step(session.report, "publish", full_name(artifact), "digest the blocks of the disk"),
-        disk_image.as_raw(disk) as raw,
-    ):
-        digest = digest_disk(open_raw(raw))
-    if digest.sha256 != artifact.disk.raw_sha256:
-        raise BakeryError(
-            f"the disk of {full_name(artifact)} changed after it was published",
-            where=str(disk),
-            detail=f"baked {artifact.disk.raw_sha256}\nnow   {digest.sha256}",
-            hint=f"find out who writes to that folder; remove it and run 'bakery run {artifact.image}' again",
-        )
-    return digest
+    return DiskDigest(artifact.disk.virtual_size, artifact.disk.raw_sha256, _read_list(artifact, folder))
 
 
 def _read_list(artifact: Artifact, folder: Path) -> BlockList:

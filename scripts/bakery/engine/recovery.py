@@ -10,11 +10,11 @@ from bakery.engine.read_back import ImageReader
 from bakery.engine.session import Session
 from bakery.host import files
 from bakery.host.errors import BakeryError, describe_error
-from bakery.machine.block_stream import BlockStream, digest_disk, write_raw
+from bakery.machine.block_stream import BlockStream, describe_image, digest_disk, write_raw
 from bakery.machine.disk_image import to_qcow2
 from bakery.model import baked
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Disk, ImageLocation, Publication
+from bakery.model.documents import Artifact, ImageLocation, Publication
 from bakery.model.naming import full_name
 
 UseDisk = Callable[[Artifact, Path], Publication]
@@ -69,7 +69,7 @@ def _write_disk(record: Record, disk: BlockStream, folder: Path) -> Artifact:
         input_key=record.input_key,
         inputs=record.inputs,
         base=record.base,
-        disk=Disk(str(image), "qcow2", digest.size, record.sha256, record.raw_sha256),
+        disk=describe_image(image, record.sha256, digest),
         commit=record.commit,
         tools=record.tools,
         seconds={},

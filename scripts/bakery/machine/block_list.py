@@ -16,6 +16,7 @@ from bakery.host.errors import BakeryError
 BLOCK = 524_288  # bytes; the only block size of the EBS direct API, whose checksums are of such blocks
 FILE = "blocks.txt"  # the list of a baked disk, in the folder of its artifact
 LINE = re.compile(r"(0|[1-9][0-9]*):([0-9a-f]{64})")
+ZEROS = bytes(BLOCK)
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,12 @@ class BlockList:
         if blocks.dump() != content or list(blocks.digests) != sorted(blocks.digests):
             raise BakeryError("it is not a list of blocks", where=where, hint="restore this file from a backup")
         return blocks
+
+
+def digest_blocks(start: int, piece: bytes) -> dict[int, str]:
+    """SHA-256 by index of the blocks of a piece that are not all zeros. `start` is its first byte on the disk.
+
+    A piece begins and ends with a block.
+    """
+    blocks = ((start + at, piece[at : at + BLOCK]) for at in range(0, len(piece), BLOCK))
+    return {at // BLOCK: hashlib.sha256(block).hexdigest() for at, block in blocks if block != ZEROS}

@@ -1,6 +1,5 @@
 """A disk as a stream of blocks, from a cloud or a raw file: read once, and digested or written to a file meanwhile."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,12 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from bakery.host.parallel import call_in_order
-from bakery.machine.block_list import BLOCK, BlockList
+from bakery.machine.block_list import BLOCK, ZEROS, BlockList, digest_blocks
 from bakery.machine.disk_image import RawDigest
 from bakery.machine.raw_disk import RawDisk
 from bakery.model.documents import Disk
-
-ZEROS = bytes(BLOCK)
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,12 @@ def describe_image(path: Path, sha256: str, content: DiskDigest) -> Disk:
 def digest_disk(disk: BlockStream, size: int | None = None) -> DiskDigest:
     """Read a disk and digest it. `size` limits the raw digest: a cloud may have rounded the disk's size up."""
     size = disk.size if size is None else size
-    content, digests = RawDigest(size), {}
+    content = RawDigest(size)
+    digests: dict[int, str] = {}
     for index, block in disk.blocks:
-        if block == ZEROS:
-            continue
-        digests[index] = hashlib.sha256(block).hexdigest()
-        content.add(index * BLOCK, block)
+        if found := digest_blocks(index * BLOCK, block):
+            digests |= found
+            content.add(index * BLOCK, block)
     return DiskDigest(size, content.finish(), BlockList(digests))
 
 

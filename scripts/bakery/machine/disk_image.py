@@ -173,17 +173,6 @@ class RawDigest:
         self._content.update(ZEROS[: count % len(ZEROS)])
 
 
-def digest(raw: Path) -> str:
-    """SHA-256 of a sparse file's content, holes as zeros, without reading the holes."""
-    content = RawDigest(raw.stat().st_size)
-    with raw.open("rb") as stream:
-        for start, end in data_extents(raw):
-            stream.seek(start)
-            for offset in range(start, end, files.CHUNK):
-                content.add(offset, stream.read(min(files.CHUNK, end - offset)))
-    return content.finish()
-
-
 def read_table(raw: Path) -> dict[str, Any]:
     """The partition table of a raw disk, as `sfdisk --json` gives it; empty if the disk has none."""
     try:

@@ -13,7 +13,9 @@ from typing import TypeVar
 
 from bakery.host.errors import BakeryError
 from bakery.host.parallel import call_in_order
-from bakery.machine.disk_image import Layout, RawDigest, raw_layout
+from bakery.machine.block_list import BlockList, digest_blocks
+from bakery.machine.disk_image import Layout, raw_layout
+from bakery.model.documents import Disk
 
 GIB = 1 << 30
 
@@ -52,7 +54,7 @@ class RawDisk:
                 yield unseen.popleft(), self._zeros
             if unseen and unseen[0] == index:
                 unseen.popleft()
-            if hashlib.sha256(block).hexdigest() != earlier.get(index):
+            if index not in earlier or hashlib.sha256(block).hexdigest() != earlier[index]:
                 yield index, block
         yield from ((index, self._zeros) for index in unseen)
 
@@ -82,28 +84,34 @@ class RawDisk:
         return content
 
 
-class DigestedDisk(RawDisk):
-    """Reads a disk once; after its last block, `sha256` is the digest of all its bytes, holes included."""
+class BakedDisk(RawDisk):
+    """A disk that a bake described, digested while it is read. `block` is a whole number of blocks of a block list."""
 
-    def __init__(self, path: Path, block: int, layout: Layout | None = None) -> None:
-        super().__init__(path, block, layout)
-        self._digest = RawDigest(self.size)
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.finish()
+    def __init__(self, disk: Disk, block: int, layout: Layout | None = None) -> None:
+        super().__init__(Path(disk.path), block, layout)
+        self._disk = disk
+        self._digests: dict[int, str] = {}
 
     def written_blocks(self) -> Iterator[tuple[int, bytes]]:
         for index, block in super().written_blocks():
-            self._digest.add(index * self._block, block)
+            self._digests |= digest_blocks(index * self._block, block)
             yield index, block
+
+    def refuse_changed(self) -> None:
+        """BakeryError unless all blocks were read, and they are those of the bake."""
+        blocks, baked = BlockList(self._digests).sha256, self._disk
+        if (blocks, self.size) != (baked.blocks, baked.virtual_size):
+            raise BakeryError(
+                "the disk's content changed since it was baked",
+                detail=f"baked {baked.blocks}, {baked.virtual_size} bytes\nread  {blocks}, {self.size} bytes",
+                hint="the disk changed while it was read, or the conversion to raw is broken: run again",
+            )
 
 
 def send_blocks(
-    disk: DigestedDisk,
+    disk: BakedDisk,
     send: Callable[[int, bytes], Result],
     *,
-    sha256: str,
     workers: int,
     window: int,
     finish: Callable[[Future[Result]], Result] = Future.result,
@@ -112,14 +120,8 @@ def send_blocks(
     """Send the blocks that differ from an `earlier` disk, `workers` at a time; yields (index, result) in order.
 
     Without an earlier disk, as of `changed_blocks`, blocks of zeros are not sent. At most `window` blocks are in
-    memory. `finish` waits for a block. Raises BakeryError after the last block if the digest of the content is not
-    `sha256`.
+    memory. `finish` waits for a block. Raises BakeryError after the last block if the disk was changed.
     """
     calls = ((index, partial(send, index, block)) for index, block in disk.changed_blocks(earlier))
     yield from call_in_order(calls, workers=workers, window=window, finish=finish)
-    if disk.sha256 != sha256:
-        raise BakeryError(
-            "the disk's content changed since it was baked",
-            detail=f"baked {sha256}\nread  {disk.sha256}",
-            hint="the disk changed while it was read, or the conversion to raw is broken: run again",
-        )
+    disk.refuse_changed()

@@ -41,7 +41,7 @@ class Strict:
 class Disk(Strict):
     """A disk image file. `sha256` is of the file, `raw_sha256` of the disk's content in any format; sizes in bytes.
 
-    `blocks` is the SHA-256 of the list of its blocks, empty if an older release baked it.
+    `blocks` is the SHA-256 of the list of its blocks.
     """
 
     path: str
@@ -49,7 +49,7 @@ class Disk(Strict):
     virtual_size: int
     sha256: str
     raw_sha256: str
-    blocks: str = ""
+    blocks: str
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ def artifact(project: Project) -> Artifact:
     # fmt: off
     return Artifact(
         image="web", arch="x86_64", version="1.0.0", os="debian-12", mode="vm", input_key="0123abcd", inputs={},
-        base=Base("debian-12", "12.0.0", "f" * 64), disk=Disk(str(disk), "qcow2", 6, files.sha256(disk), "e" * 64),
+        base=Base("debian-12", "12.0.0", "f" * 64),
+        disk=Disk(str(disk), "qcow2", 6, files.sha256(disk), "e" * 64, "b" * 64),
         commit="c0ffee", tools={}, seconds={}, created=NOW, log="",
     )
     # fmt: on

@@ -6,7 +6,6 @@ other.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 from bakery.clouds.aws import copies, images, snapshots, tagging
@@ -20,7 +19,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.text import count_of
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Location
+from bakery.model.documents import Disk, Location
 
 NOTHING_KNOWN: Mapping[str, str] = MappingProxyType({})
 
@@ -60,7 +59,7 @@ class AwsRelease:
         self._mirror = mirror
         self._point = point
 
-    def publish(self, disk: Path, earlier: EarlierDisk | None = None) -> dict[str, Image]:
+    def publish(self, disk: Disk, earlier: EarlierDisk | None = None) -> dict[str, Image]:
         """The available image of every region, tagged, shared with the consumer accounts, and pointed at.
 
         The `earlier` disk is that of a version whose snapshot in the first region the new one may be based on.
@@ -124,7 +123,7 @@ class AwsRelease:
             raise_failures("publish", failures, done=whole or [f"parts of {name}" for name in results])
         return {name: regional_image for name, (regional_image, _) in results.items()}
 
-    def _register_image(self, ec2: EC2Client, disk: Path, earlier: EarlierDisk | None) -> Image:
+    def _register_image(self, ec2: EC2Client, disk: Disk, earlier: EarlierDisk | None) -> Image:
         """The image of the first region. Other snapshots of this version there are removed."""
         image = self._find_registered(ec2) or self._create_image(ec2, disk, earlier)
         snapshots.remove_unused(ec2, self._expected, keep=images.snapshot_of(image))
@@ -144,7 +143,7 @@ class AwsRelease:
         with self._phases.phase("register", f"wait for {image['ImageId']} in {self._home}"):
             return images.wait_available(ec2, image["ImageId"])
 
-    def _create_image(self, ec2: EC2Client, disk: Path, earlier: EarlierDisk | None) -> Image:
+    def _create_image(self, ec2: EC2Client, disk: Disk, earlier: EarlierDisk | None) -> Image:
         ebs = self._account.ebs(self._home)
         parent = snapshots.find_parent(earlier, Location(self._account.number, self._home))
         with self._phases.phase("upload", f"upload the disk to {self._home}") as report_progress:

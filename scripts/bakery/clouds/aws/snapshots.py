@@ -25,8 +25,8 @@ from bakery.host.errors import BakeryError
 from bakery.host.text import count_of
 from bakery.host.waiting import wait_until
 from bakery.machine.disk_image import qcow2_layout
-from bakery.machine.raw_disk import DigestedDisk, send_blocks
-from bakery.model.documents import Location
+from bakery.machine.raw_disk import BakedDisk, send_blocks
+from bakery.model.documents import Disk, Location
 from bakery.model.tags import CONTENT, Tags
 
 BLOCK = 524_288  # bytes; the only block size of the EBS direct API
@@ -84,7 +84,7 @@ def find_parent(earlier: EarlierDisk | None, home: Location) -> Parent | None:
     return Parent(snapshot, earlier.sha256, earlier.blocks.digests) if earlier and snapshot else None
 
 
-def ensure(upload: Upload, disk: Path, key: str) -> str:
+def ensure(upload: Upload, disk: Disk, key: str) -> str:
     """The ID of a completed snapshot of `disk`'s content, encrypted with `key` if that is given.
 
     A snapshot that is still being written is left alone; `remove_unused` runs when the image is registered.
@@ -129,12 +129,13 @@ def remove_unused(ec2: EC2Client, tags: Tags, keep: str) -> None:
             remove(ec2, snapshot["SnapshotId"])
 
 
-def _upload_disk(upload: Upload, disk: Path) -> str:
+def _upload_disk(upload: Upload, disk: Disk) -> str:
     """A new snapshot with the content of a disk, or the one that a killed run began with its log beside the disk.
 
     Nothing stays behind if anything fails.
     """
-    raw, log = DigestedDisk(disk, BLOCK, qcow2_layout(disk)), disk.with_name(FILE)
+    path = Path(disk.path)
+    raw, log = BakedDisk(disk, BLOCK, qcow2_layout(path)), path.with_name(FILE)
     started = _find_unfinished(upload, log) or _start_snapshot(upload, raw.gib)
     unfinished = UnfinishedUpload(started.id, upload.tags[CONTENT], started.parent, started.sent)
     try:
@@ -221,9 +222,7 @@ def _find_obstacle(ec2: EC2Client, parent: Parent, gib: int) -> str:
     return f"it has {snapshot['VolumeSize']} GiB, not {gib}" if snapshot["VolumeSize"] != gib else ""
 
 
-def _put_blocks(
-    upload: Upload, started: _Started, raw: DigestedDisk, note_sent: Callable[[int], None]
-) -> Iterator[bytes]:
+def _put_blocks(upload: Upload, started: _Started, raw: BakedDisk, note_sent: Callable[[int], None]) -> Iterator[bytes]:
     """Send the blocks that the snapshot lacks; yields the SHA-256 digests of all that differ from its parent, in order.
 
     `note_sent` is told of each block that AWS has.
@@ -239,7 +238,6 @@ def _put_blocks(
     blocks = send_blocks(
         raw,
         send,
-        sha256=upload.tags[CONTENT],
         workers=BLOCK_WORKERS,
         window=WINDOW,
         earlier=started.blocks,

@@ -1,6 +1,7 @@
 """The AWS target: one version as AMIs in regions, shared with accounts, with parameters that point at them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class AwsTarget:
             artifact.disk.sha256,
             expected,
             report,
-            lambda release: release.publish(disk, earlier),
+            lambda release: release.publish(replace(artifact.disk, path=str(disk)), earlier),
             self._aws.key_alias,
         )
 

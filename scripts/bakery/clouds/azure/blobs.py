@@ -20,7 +20,8 @@ from bakery.clouds.azure.lease import Lease, acquire
 from bakery.clouds.azure.names import BLOB_CONTAINER
 from bakery.clouds.phases import ReportProgress
 from bakery.machine import disk_image
-from bakery.machine.raw_disk import DigestedDisk, send_blocks
+from bakery.machine.raw_disk import BakedDisk, send_blocks
+from bakery.model.documents import Disk
 from bakery.model.tags import CONTENT, Tags
 
 FINISHED = "bakery_raw_sha256"  # metadata: names are C# identifiers
@@ -36,7 +37,7 @@ class Upload:
 
     blob: BlobClient
     lease: Lease
-    disk: DigestedDisk
+    disk: BakedDisk
     size: int  # of the disk in Azure; the footer comes behind it
 
 
@@ -45,7 +46,7 @@ def name(tags: Tags) -> str:
     return f"{tags['Name']}-{tags[CONTENT][:16]}.vhd"
 
 
-def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> str:
+def ensure(blobs: BlobServiceClient, disk: Disk, tags: Tags, report_progress: ReportProgress) -> str:
     """The URL of a blob with the disk's content, uploaded if no earlier run did."""
     blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
     with explain_errors("upload the disk", blob.url):
@@ -88,13 +89,14 @@ def _make_container(blobs: BlobServiceClient) -> None:
             container.create_container()
 
 
-def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> None:
-    source = DigestedDisk(disk, RANGE, disk_image.qcow2_layout(disk))
+def _upload_disk(blob: BlobClient, disk: Disk, tags: Tags, report_progress: ReportProgress) -> None:
+    path = Path(disk.path)
+    source = BakedDisk(disk, RANGE, disk_image.qcow2_layout(path))
     size = -(-source.size // MIB) * MIB
-    footer = disk_image.vhd_footer(disk.parent, size)
+    footer = disk_image.vhd_footer(path.parent, size)
     with _hold_lease(blob, size + len(footer)) as lease:
         if not finished(blob, tags):  # another run may have written it while this one waited for the lease
-            upload(Upload(blob, lease, source, size), footer, tags, report_progress)
+            upload(Upload(blob, lease, source, size), footer, tags[CONTENT], report_progress)
 
 
 @contextmanager
@@ -109,8 +111,8 @@ def _hold_lease(blob: BlobClient, size: int) -> Iterator[Lease]:
         lease.release()
 
 
-def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgress) -> None:
-    """Write the disk and its footer into an empty blob, and mark it as finished if the digest is right."""
+def upload(work: Upload, footer: bytes, content: str, report_progress: ReportProgress) -> None:
+    """Write the disk and its footer into an empty blob; mark it as finished with `content` if it is the disk baked."""
     work.blob.create_page_blob(
         work.size + len(footer), lease=work.lease.id
     )  # this clears what an unfinished upload wrote
@@ -120,8 +122,7 @@ def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgr
         writing.result()
 
     write = partial(_write_range, work)
-    content = tags[CONTENT]
-    for index, _ in send_blocks(work.disk, write, sha256=content, workers=WORKERS, window=WINDOW, finish=finish):
+    for index, _ in send_blocks(work.disk, write, workers=WORKERS, window=WINDOW, finish=finish):
         report_progress(index / work.disk.blocks)
     work.blob.upload_page(footer, work.size, len(footer), lease=work.lease.id, validate_content=True)
     work.blob.set_blob_metadata({FINISHED: content}, lease=work.lease.id)

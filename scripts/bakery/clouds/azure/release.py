@@ -1,7 +1,5 @@
 """One version on its way into the gallery and to every region: disk, image definition, version, replicas, tags."""
 
-from pathlib import Path
-
 from azure.mgmt.compute.models import GalleryDiskImageSource, GalleryImageVersion
 from azure.storage.blob import BlobServiceClient
 
@@ -14,6 +12,7 @@ from bakery.clouds.phases import Phases
 from bakery.host.errors import UsageError
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Disk
 
 
 class AzureRelease:
@@ -36,7 +35,7 @@ class AzureRelease:
         self._expected = expected
         self._phases = phases
 
-    def publish(self, disk: Path) -> GalleryImageVersion:
+    def publish(self, disk: Disk) -> GalleryImageVersion:
         """The version made of a disk, in all regions. A usable version of an earlier run is adopted."""
         operation = None if self._find_usable() else self._create_version(disk)
         version = self.complete(operation)
@@ -69,7 +68,7 @@ class AzureRelease:
             return None
         return version
 
-    def _create_version(self, disk: Path) -> Operation | None:
+    def _create_version(self, disk: Disk) -> Operation | None:
         """Start the version; None if another run did it while this one uploaded."""
         store, account = self._blob_store()
         gallery.ensure(self._session, self._definition, self._address)

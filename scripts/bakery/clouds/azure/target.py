@@ -50,7 +50,9 @@ class AzureTarget:
         """Publish the version in every region; a rerun continues where the last one stopped."""
         address, phases = self._version_address(artifact), Phases(report, full_name(artifact))
         expected = tags.of_artifact(self._definition, artifact)
-        AzureRelease(self._definition, self._azure_session, address, expected, phases).publish(disk)
+        AzureRelease(self._definition, self._azure_session, address, expected, phases).publish(
+            replace(artifact.disk, path=str(disk))
+        )
         return self._new_publication(artifact, address, artifact.disk.sha256, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:

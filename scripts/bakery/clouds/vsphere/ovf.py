@@ -10,6 +10,8 @@ from pathlib import Path
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.machine import disk_image
+from bakery.machine.block_stream import list_blocks, open_raw
+from bakery.model.documents import Disk
 
 # vSphere 7.0 U2 and later (VMware's KB 315655): the oldest that still gets updates.
 HARDWARE = "vmx-19"
@@ -125,17 +127,16 @@ class PackedFile:
     sha256: str
 
 
-def pack(disk: Path, content: str, name: str, os: str, folder: Path) -> list[PackedFile]:
+def pack(disk: Disk, name: str, os: str, folder: Path) -> list[PackedFile]:
     """Write the descriptor and the VMDK of a disk into a folder; the descriptor comes first, as vCenter wants it.
 
-    BakeryError unless the VMDK has the `content` that was tested: the SHA-256 of the raw disk.
+    BakeryError unless the VMDK has the content that was baked.
     """
     vmdk, ovf = folder / f"{name}.vmdk", folder / f"{name}.ovf"
-    capacity = disk_image.inspect(disk)["virtual-size"]
-    _convert_disk(disk, vmdk)
+    _convert_disk(Path(disk.path), vmdk)
     packed = PackedFile(vmdk, files.sha256(vmdk))
-    _refuse_other_content(disk, vmdk, content)
-    files.write_atomic(ovf, describe(name, os, capacity, vmdk.stat().st_size).encode())
+    _refuse_other_content(disk, vmdk)
+    files.write_atomic(ovf, describe(name, os, disk.virtual_size, vmdk.stat().st_size).encode())
     return [PackedFile(ovf, files.sha256(ovf)), packed]
 
 
@@ -159,14 +160,14 @@ def _convert_disk(disk: Path, vmdk: Path) -> None:
     process.run(["qemu-img", "convert", "-f", "qcow2", "-O", "vmdk", "-o", options, disk, vmdk])
 
 
-def _refuse_other_content(disk: Path, vmdk: Path, content: str) -> None:
+def _refuse_other_content(disk: Disk, vmdk: Path) -> None:
     """Read the file that is sent, not the disk that it was made of, which may have changed since."""
     with disk_image.as_raw(vmdk) as raw:
-        digest = disk_image.digest(raw)
-    if digest != content:
+        size, blocks = raw.stat().st_size, list_blocks(open_raw(raw)).sha256
+    if (size, blocks) != (disk.virtual_size, disk.blocks):
         raise BakeryError(
             f"the content of {vmdk.name} is not that of the disk that was tested",
-            where=str(disk),
-            detail=f"tested {content}\npacked {digest}",
+            where=disk.path,
+            detail=f"tested {disk.blocks}, {disk.virtual_size} bytes\npacked {blocks}, {size} bytes",
             hint="the disk changed since it was tested, or qemu-img converted it wrongly: bake a new version",
         )

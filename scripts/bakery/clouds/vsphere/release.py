@@ -10,7 +10,8 @@ from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.session import TakenError
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.model.tags import CONTENT, SHA256, Tags
+from bakery.model.documents import Disk
+from bakery.model.tags import SHA256, Tags
 
 UNFINISHED = "-unfinished"  # no consumer finds an item by its version's name before it is complete
 
@@ -25,7 +26,7 @@ class VsphereRelease:
         self._notes = notes.write(description, expected)
         self._phases = phases
 
-    def publish(self, disk: Path, os: str) -> Item:
+    def publish(self, disk: Disk, os: str) -> Item:
         """The item of this version, complete and with its notes."""
         item = self._library.item(self._name)
         if item is None:
@@ -53,11 +54,11 @@ class VsphereRelease:
             )
         return item if item.description == self._notes else self._library.rename(item, self._name, self._notes)
 
-    def _create_item(self, disk: Path, os: str) -> Item:
+    def _create_item(self, disk: Disk, os: str) -> Item:
         self._remove_leftovers()
-        with files.scratch(disk.parent, "ovf") as folder:
+        with files.scratch(Path(disk.path).parent, "ovf") as folder:
             with self._phases.phase("pack", "pack the disk as OVF"):
-                contents = ovf.pack(disk, self._expected[CONTENT], self._name, os, folder)
+                contents = ovf.pack(disk, self._name, os, folder)
             with self._phases.phase("upload", f"upload to {self._library.where}") as report_progress:
                 return self._send_files(contents, report_progress)
 

@@ -51,9 +51,10 @@ class VsphereTarget:
         """
         phases = Phases(report, full_name(artifact))
         expected = tags.of_artifact(self._definition, artifact)
+        tested = replace(artifact.disk, path=str(disk))
 
         def publish_first(library: Library) -> Item:
-            return self._release(library, expected, phases).publish(disk, artifact.os)
+            return self._release(library, expected, phases).publish(tested, artifact.os)
 
         items = self._publish_everywhere(artifact, expected, phases, publish_first)
         return self._new_publication(artifact, artifact.disk.sha256, items, phases.seconds)

@@ -20,6 +20,7 @@ from bakery.engine.session import Session, open_catalog, open_session
 from bakery.engine.steps import BakeOptions
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event
+from bakery.machine.block_list import BLOCK, FILE, BlockList, digest_blocks
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
 from bakery.model.baked import Baked
@@ -199,6 +200,8 @@ class CliRunner:
         folder.mkdir(parents=True)
         (folder / "disk.qcow2").write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
+        blocks = BlockList(digest_blocks(0, content.ljust(BLOCK, b"\0")))
+        (folder / FILE).write_bytes(blocks.dump())
         artifact = Artifact(
             image=image.name,
             arch=image.arch,
@@ -208,7 +211,7 @@ class CliRunner:
             input_key=request.input_key,
             inputs=dict(request.inputs),
             base=base.base,
-            disk=Disk(str(folder / "disk.qcow2"), "qcow2", 2**30, digest, digest),
+            disk=Disk(str(folder / "disk.qcow2"), "qcow2", len(content), digest, digest, blocks.sha256),
             commit="",
             tools={},
             seconds={"provision": self.seconds.get(f"bake {image.name}", 0)},

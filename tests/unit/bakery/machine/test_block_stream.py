@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bakery.host.errors import BakeryError
 from bakery.machine.block_list import BLOCK, BlockList
@@ -90,3 +92,18 @@ def test_a_block_that_fails_ends_it() -> None:
 
     with pytest.raises(BakeryError, match="refused"):
         list(fetch_blocks(range(10), fetch, workers=2, window=3))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.binary(min_size=1, max_size=5000)), max_size=6), st.integers(0, 100_000)
+)
+def test_digest_of_a_sparse_file_is_that_of_its_content(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[tuple[int, bytes]], size: int
+) -> None:
+    raw = tmp_path_factory.mktemp("sparse") / "disk.raw"
+    with raw.open("wb") as stream:
+        stream.truncate(size)
+        for block, data in pieces:
+            stream.seek(block * 4096)
+            stream.write(data)
+    assert digest_disk(open_raw(raw)).sha256 == hashlib.sha256(raw.read_bytes()).hexdigest()

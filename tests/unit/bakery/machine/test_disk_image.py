@@ -1,10 +1,7 @@
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bakery.host.errors import BakeryError
 from bakery.host.process import ProcessError
@@ -23,21 +20,6 @@ esac
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     return Programs(tmp_path / "bin", monkeypatch)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 40), st.binary(min_size=1, max_size=5000)), max_size=6), st.integers(0, 100_000)
-)
-def test_digest_of_a_sparse_file_is_that_of_its_content(
-    tmp_path_factory: pytest.TempPathFactory, pieces: list[tuple[int, bytes]], size: int
-) -> None:
-    raw = tmp_path_factory.mktemp("sparse") / "disk.raw"
-    with raw.open("wb") as stream:
-        stream.truncate(size)
-        for block, data in pieces:
-            stream.seek(block * 4096)
-            stream.write(data)
-    assert disk_image.digest(raw) == hashlib.sha256(raw.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(("name", "option"), [("a.raw", "-f raw"), ("a.qcow2", "-f qcow2"), ("a.img", "-f vmdk")])

@@ -45,7 +45,7 @@ def world(tmp_path: Path) -> VerifiedProject:
     disk.write_bytes(b"disk")
     digest = hashlib.sha256(b"disk").hexdigest()
     base = Base("debian bookworm", "", "b" * 64)
-    artifact = artifact_of(Disk(str(disk), "qcow2", 4, digest, "r" * 64), base, version="1.0.3")
+    artifact = artifact_of(Disk(str(disk), "qcow2", 4, digest, "r" * 64, "b" * 64), base, version="1.0.3")
     root = tmp_path / "project"
     made = VerifiedProject(
         Project(root, root / "images", tmp_path / "workspace", tmp_path / "shipped"), definition, artifact, disk

@@ -13,7 +13,7 @@ from doubles.artifacts import artifact_of
 from doubles.packer import define
 
 DEFINITION = define(secrets={"password": {"path": "secret/data/web", "key": "password"}})
-ARTIFACT = artifact_of(Disk(str(Path("disk.qcow2")), "qcow2", 1, "", ""), Base("debian", "", ""))
+ARTIFACT = artifact_of(Disk(str(Path("disk.qcow2")), "qcow2", 1, "", "", ""), Base("debian", "", ""))
 OLD = "in the old engine"
 
 

@@ -117,7 +117,7 @@ def test_again_repairs_the_checksum(target: LocalTarget, artifact: Artifact, dis
 
 def test_other_bytes_are_never_overwritten(target: LocalTarget, artifact: Artifact, disk: Path, stored: Path) -> None:
     target.publish(artifact, disk, silent)
-    other = replace(artifact, disk=Disk(str(disk), "qcow2", 6, "0" * 64, "0" * 64))
+    other = replace(artifact, disk=Disk(str(disk), "qcow2", 6, "0" * 64, "0" * 64, "0" * 64))
     with pytest.raises(ConflictError, match="but its content differs"):
         target.publish(other, disk, silent)
     assert stored.read_bytes() == b"a disk"

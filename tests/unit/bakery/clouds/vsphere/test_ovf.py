@@ -8,6 +8,8 @@ import pytest
 from bakery.clouds.vsphere import ovf
 from bakery.host import files
 from bakery.host.errors import BakeryError
+from bakery.machine.block_stream import describe_image, digest_disk, open_raw
+from bakery.model.documents import Disk
 from doubles.programs import Programs
 
 OVF = "{http://schemas.dmtf.org/ovf/envelope/1}"
@@ -57,7 +59,7 @@ def test_it_boots_by_uefi() -> None:
 
 QEMU_IMG = """
 case "$1" in
-info) echo '{"format": "qcow2", "virtual-size": 8}' ;;
+info) echo '{"format": "qcow2"}' ;;
 convert) eval "target=\\${$#}"; shift $(($# - 2)); cp "$1" "$target" ;;
 esac
 """
@@ -67,21 +69,23 @@ class TestPack:
     """With a qemu-img that copies: a disk's content is its bytes."""
 
     @pytest.fixture
-    def disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
         Programs(tmp_path / "bin", monkeypatch).shell("qemu-img", QEMU_IMG)
-        (tmp_path / "disk.qcow2").write_bytes(b"a disk")
-        return tmp_path / "disk.qcow2"
+        path = tmp_path / "disk.qcow2"
+        path.write_bytes(b"a disk")
+        return describe_image(path, files.sha256(path), digest_disk(open_raw(path)))
 
-    def test_the_digest_is_of_the_file_that_is_sent(self, disk: Path, tmp_path: Path) -> None:
-        content = files.sha256(disk)
-        descriptor, packed = ovf.pack(disk, content, "web", "debian-12", tmp_path)
+    def test_the_digest_is_of_the_file_that_is_sent(self, disk: Disk, tmp_path: Path) -> None:
+        descriptor, packed = ovf.pack(disk, "web", "debian-12", tmp_path)
         assert (descriptor.path.name, packed.path.name) == ("web.ovf", "web.vmdk")
         for file in (descriptor, packed):
             assert file.sha256 == files.sha256(file.path)
 
-    def test_a_disk_that_was_replaced_after_its_test_is_not_packed(self, disk: Path, tmp_path: Path) -> None:
-        content = files.sha256(disk)
-        disk.write_bytes(b"evil")
+    @pytest.mark.parametrize("other", [b"a risk", b"a disk\0"], ids=["other bytes", "another size"])
+    def test_a_disk_that_was_replaced_after_its_test_is_not_packed(
+        self, disk: Disk, tmp_path: Path, other: bytes
+    ) -> None:
+        Path(disk.path).write_bytes(other)
         with pytest.raises(BakeryError, match=r"the content of web\.vmdk is not that of the disk") as caught:
-            ovf.pack(disk, content, "web", "debian-12", tmp_path)
-        assert content in caught.value.detail
+            ovf.pack(disk, "web", "debian-12", tmp_path)
+        assert caught.value.detail.startswith(f"tested {disk.blocks}, 6 bytes")
