@@ -164,6 +164,9 @@ class _Live:
             tasks.append(self._progress.add_task(label, total=None))
         elif event.kind == "progress" and tasks:
             total = None if event.fraction is None else 1.0
+            if total is None:  # `update` keeps the end of an earlier part of the step, such as a download
+                task = next(task for task in self._progress.tasks if task.id == tasks[-1])
+                task.total = task.finished_time = None
             self._progress.update(tasks[-1], description=label, total=total, completed=event.fraction or 0)
         elif event.kind in ("done", "failed") and tasks:
             self._progress.remove_task(tasks.pop())

@@ -163,6 +163,21 @@ class TestTerminal:
         assert "ok     bake web: boot (1.2 s)" in plain
         assert "[red]not markup[/] :key: 100%" in plain
 
+    @pytest.mark.parametrize("fraction", [0.5, 1.0])
+    def test_a_part_without_an_end_has_no_time_left(self, log: Path, fraction: float) -> None:
+        """Such as a guest that waits for a login after the download of a layer."""
+        with watch(stream := Terminal(), Verbosity.NORMAL, log) as report:
+            report(START)
+            for share in (0.0, fraction / 2, fraction):
+                time.sleep(0.02)
+                report(replace(HALF, fraction=share))
+            report(replace(HALF, text="wait", fraction=None))
+            time.sleep(1.2)  # for two numbers of elapsed seconds
+        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+        times = set(re.findall(r"bake web: wait[\s━]+(\S+) *(\S*)", plain))
+        assert {left for _, left in times} == {""}
+        assert len(times) > 1, "the elapsed time goes on"
+
     def test_failure(self, show: Callable[..., str]) -> None:
         plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", show(START, FAILED, stream=Terminal()))
         assert "failed bake web: boot (1.2 s)" in plain
