@@ -24,7 +24,7 @@ from bakery.clouds.job import Job
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, report_step
-from bakery.host.parallel import threads
+from bakery.host.parallel import is_interrupted, threads
 from bakery.host.secret_search import refuse_secrets, searchable
 from bakery.host.timing import timed
 from bakery.host.vault import Secret, Vault
@@ -62,6 +62,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             context.report,
             lock=request.lock,
             keep=context.keep,
+            keep_guest=context.keep_guest,
             definition_file=request.file,
         )
         lineage = f"{base.base.name} {base.base.version}".rstrip()
@@ -251,7 +252,7 @@ def _provision_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -
         with explain_full_disk(job):
             seconds = guest_boot.build(job, secret_environment(job, vault, secrets), hidden)
     except BakeryError as error:
-        if job.keep:
+        if job.keep and not is_interrupted():
             error.hint = "; ".join(filter(None, [error.hint, keep_disk(job)]))
         raise
     return manifest.disk(job.manifest, job.definition.name, job.version, job.output), seconds

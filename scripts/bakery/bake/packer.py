@@ -12,6 +12,7 @@ from pathlib import Path
 from bakery.bake import guest_layers
 from bakery.bake.build_output import BuildOutput
 from bakery.bake.diagnosis import explain_failure, report_kill
+from bakery.bake.kept_guest import keep_guest, report_kept_guest
 from bakery.bake.separation import separate_ansible, separate_network
 from bakery.bake.variables import ansible_variables, common_variables
 from bakery.clouds import BUILDERS
@@ -22,7 +23,8 @@ from bakery.host.redaction import redact_files
 from bakery.host.waiting import wait_until
 from bakery.machine.loops import free_loops
 
-# A task that hangs must not hold the image's lock indefinitely; the slowest known bakes take an hour.
+# A task that hangs must not hold the image's lock indefinitely, nor a guest that waits for a login; the slowest known
+# bakes take an hour.
 TIMEOUT_SECONDS = 4 * 3600.0
 VALIDATE_SECONDS = 120.0  # it takes one or two, most of them to start plugins
 KILL_SECONDS = 10.0  # a killed guest with 2 GiB of memory is gone within one
@@ -42,7 +44,7 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
             monitor = temporary / "monitor"
             build_env = {**_packer_environment(job, temporary), "QEMU_MONITOR": str(monitor), **env}
             with guest_layers.answered(job, monitor) if job.definition.mode == "vm" else nullcontext():
-                _run_build(job, build_env, list(secrets), variables, output)
+                _run_build(job, build_env, list(secrets), variables, output, temporary)
         except process.ProcessError as error:
             raise explain_failure(error, output, job) from error
         finally:
@@ -94,17 +96,30 @@ def validate(job: Job) -> None:
             raise explain_failure(error, output, job) from error
 
 
-def _run_build(job: Job, env: Mapping[str, str], secrets: list[str], variables: Path, output: BuildOutput) -> None:
+def _run_build(
+    job: Job, env: Mapping[str, str], secrets: list[str], variables: Path, output: BuildOutput, temporary: Path
+) -> None:
+    def add_line(line: str) -> None:
+        output.add_line(line)
+        report_kept_guest(line, job, temporary, output)
+
     # Packer then leaves its folder of the disk. The guest ends with the namespaces of the bake, or by `release`.
     on_error = ["-on-error=abort"] if job.keep else []
     try:
         process.run(
-            [*separate_network(job, env), job.toolchain.packer, *BUILD, *on_error, *_build_arguments(job, variables)],
+            [
+                *separate_network(job, env),
+                *keep_guest(job, temporary),
+                job.toolchain.packer,
+                *BUILD,
+                *on_error,
+                *_build_arguments(job, variables),
+            ],
             env=env,
             secrets=secrets,
             timeout=TIMEOUT_SECONDS,
             log=job.log,
-            on_output=output.add_line,
+            on_output=add_line,
         )
     finally:
         # The guest and QEMU write these themselves. An error shows lines of them, and CI keeps them.

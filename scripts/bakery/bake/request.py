@@ -42,8 +42,9 @@ class ParentImage:
 class BakeContext:
     """The project, the programs, the session with Vault (None without secrets) and the reporter of events.
 
-    `keep` keeps the disk of a bake that fails on this machine. A `fresh` bake starts from no layer. `examine` is called
-    with the raw disk and the report on its package archives while its digest is computed; it must not change them.
+    `keep` keeps the disk of a bake that fails on this machine, and `keep_guest` its guest until it is powered off. A
+    `fresh` bake starts from no layer. `examine` is called with the raw disk and the report on its package archives
+    while its digest is computed; it must not change them.
     """
 
     project: Project
@@ -51,5 +52,6 @@ class BakeContext:
     vault: Vault | None
     report: Reporter
     keep: bool = False
+    keep_guest: bool = False
     fresh: bool = False
     examine: Callable[[Path, Path], None] = lambda _raw, _report: None

@@ -1,5 +1,6 @@
 """`bakery bake`: make disks, and images at targets where Packer builds."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from bakery.bake.task_times import read_task_times
 from bakery.cli import options
+from bakery.cli.consent import is_somebody_there
 from bakery.cli.session import session
 from bakery.engine.stages import bake_images
 from bakery.engine.steps import BakeOptions
@@ -32,7 +34,12 @@ def bake(
     baked_before: options.BakedBefore = None,
     fail_on: options.FailOnDifference = None,
     keep: Annotated[
-        bool, typer.Option("--keep", help="If a bake on this machine fails, keep its disk and say how to log in.")
+        bool,
+        typer.Option(
+            "--keep",
+            help="If a bake on this machine fails, say how to log in to its guest, which runs until it is powered off, "
+            "and keep its disk. Without a terminal or a guest, keep the disk alone.",
+        ),
     ] = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Print the longest tasks of each bake, for authors of roles.")
@@ -56,7 +63,13 @@ def bake(
     if profile and json:
         raise UsageError("--json and --profile exclude each other")
     with session(definitions, workspace, catalog, verb="bake", json=json, quiet=quiet, verbose=verbose) as verb_session:
-        how = BakeOptions(keep=keep, fresh=baked_before is not None, fail_on_difference=fail_on is not None)
+        how = BakeOptions(
+            keep=keep,
+            # The message that says how to log in is on standard error.
+            keep_guest=keep and is_somebody_there() and sys.stderr.isatty() and not quiet,
+            fresh=baked_before is not None,
+            fail_on_difference=fail_on is not None,
+        )
         bakes = bake_images(verb_session, images, builder or [], jobs, how, baked_before)
         parts = [part for outcome in bakes.outcomes if outcome.result for part in outcome.result.parts]
         rows = [(action.image, action.version, f"kept: {action.reason}") for action in bakes.unchanged]

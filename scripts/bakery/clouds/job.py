@@ -67,6 +67,7 @@ class Job:
     cache_port: int = 0  # of the package cache on this machine's loopback, for a bake with a lock
     vendor_base: VendorBase | None = None  # otherwise: the newest base of a vendor
     keep: bool = False  # the disk, if the bake fails
+    keep_guest: bool = False  # the guest, if the bake fails, until it is powered off
     boot: SavedBoot | None = None  # from which the guest goes on instead of booting
     definition_file: Path | None = None  # for messages
     start: Start | None = None  # in place of the base's disk
@@ -120,6 +121,11 @@ class Job:
     def console(self) -> Path:
         """The output of the guest's serial console, kept beside the log."""
         return self.log.with_suffix(".console")
+
+    @property
+    def pid_file(self) -> Path:
+        """The process ID of the guest, or of the program that holds the disk of a chroot."""
+        return self.scratch / "holder.pid"
 
     @property
     def qemu_log(self) -> Path:

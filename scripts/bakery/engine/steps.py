@@ -53,12 +53,15 @@ from bakery.verify import read_used_secrets, verify
 
 @dataclass(frozen=True)
 class BakeOptions:
-    """`keep` keeps the disk of a bake that fails; a `fresh` bake starts from no layer.
+    """`keep` keeps the disk of a bake that fails, and `keep_guest` its guest until it is powered off.
+
+    A `fresh` bake starts from no layer.
 
     With `fail_on_difference`, a disk fails that has other content than the newest version with the same inputs.
     """
 
     keep: bool = False
+    keep_guest: bool = False
     fresh: bool = False
     fail_on_difference: bool = False
 
@@ -152,7 +155,15 @@ class _Bake:
 
     def _bake_context(self, vault: Vault | None) -> BakeContext:
         project, report, options = self.session.project, self.session.report, self.options
-        return BakeContext(project, toolbox.toolchain(project), vault, report, options.keep, options.fresh)
+        return BakeContext(
+            project,
+            toolbox.toolchain(project),
+            vault,
+            report,
+            keep=options.keep,
+            keep_guest=options.keep_guest,
+            fresh=options.fresh,
+        )
 
     def _is_of_these_inputs(self, part: Part, where: str) -> bool:
         """Whether the result of an interrupted run was made from the same inputs."""

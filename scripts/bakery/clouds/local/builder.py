@@ -27,7 +27,7 @@ def variables(job: Job) -> dict[str, Any]:
     disk_variables = {
         "base_disk": str(job.start_disk),
         "output_folder": str(job.output),
-        "pid_file": str(job.scratch / "holder.pid"),
+        "pid_file": str(job.pid_file),
     }
     return disk_variables if job.definition.mode == "chroot" else disk_variables | _guest_variables(job)
 

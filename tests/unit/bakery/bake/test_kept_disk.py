@@ -4,6 +4,7 @@ import os
 import shlex
 import stat
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from bakery.bake import bake
 from bakery.bake.kept_disk import keep_disk
 from bakery.bake.request import BakeContext, BakeRequest
+from bakery.host import parallel
 from bakery.host.errors import BakeryError
 from bakery.host.files import MAKE_ROOM
 from bakery.machine import qemu
@@ -122,6 +124,15 @@ def test_a_full_disk_does_not_hide_that_a_disk_is_kept(
     error = fail(world)
     assert error.message == "the disk filled up during the bake"
     assert error.hint.startswith(f"{MAKE_ROOM}; the disk is kept until the next bake of web: ")
+
+
+def test_an_interrupted_bake_keeps_nothing(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted = threading.Event()
+    interrupted.set()
+    monkeypatch.setattr(parallel, "_interrupted", interrupted)
+    world.packer("disk(); sys.exit(1)")
+    assert "kept" not in fail(world).hint
+    assert not kept_folder(world).exists()
 
 
 def test_a_bake_that_ends_well_keeps_nothing(world: PackerProject) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -61,6 +62,33 @@ def test_bake_keeps_the_disk_of_a_failure_if_asked(
     monkeypatch.setattr(steps, "bake", bake)
     assert bakery("bake", "base", *options).code == 0
     assert [context.keep for context in contexts] == [bool(options)]
+
+
+@pytest.mark.parametrize(
+    ("options", "terminals", "kept"),
+    [
+        (("--keep",), ("stdin", "stderr"), True),
+        (("--keep", "--json"), ("stdin", "stderr"), True),
+        ((), ("stdin", "stderr"), False),
+        (("--keep",), ("stderr",), False),
+        (("--keep",), ("stdin",), False),
+        (("--keep", "--quiet"), ("stdin", "stderr"), False),
+    ],
+)
+def test_bake_keeps_a_guest_for_a_person_who_reads_how_to_log_in(
+    bakery: CliRunner, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], terminals: tuple[str, ...], kept: bool
+) -> None:
+    contexts: list[BakeContext] = []
+
+    def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact:
+        contexts.append(context)
+        return bakery.bake(request, base, context)
+
+    monkeypatch.setattr(steps, "bake", bake)
+    for name in terminals:
+        monkeypatch.setattr(getattr(sys, name), "isatty", lambda: True)
+    assert bakery("bake", "base", *options).code == 0
+    assert [context.keep_guest for context in contexts] == [kept]
 
 
 def test_bake_says_what_it_keeps(bakery: CliRunner) -> None:
