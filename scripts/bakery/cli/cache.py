@@ -87,7 +87,7 @@ def gc(
 
     Bakes remove the least recently used ones by themselves when all together take more than 20 GiB. Without a layer, a
     bake starts from an earlier one or from its base. If BAKERY_LAYERS names a folder, this removes the layers in it, of
-    all machines; those in a bucket stay.
+    all machines; those in a bucket stay. A saved boot keeps the disk of its layer until it is removed itself.
 
     Example: bakery cache gc --size 5GiB
     """
@@ -101,10 +101,11 @@ def gc(
 
 @app.command()
 def verify(workspace: options.Workspace = options.WORKSPACE) -> None:
-    """Read all layers, and remove the damaged ones.
+    """Compare each layer with its digest, and remove the damaged ones.
 
-    A layer is damaged if its disk is not the one that was kept; the exit code is 1 if there was one. Each bake checks
-    the layer that it starts from, so this only finds a failing disk sooner. Layers in a bucket are not read.
+    A layer is damaged if its disk cannot be read, or is not the one that was kept; the exit code is 1 if there was one.
+    Each bake checks the layer that it starts from, so this only finds a failing disk sooner. Layers in a bucket are not
+    read.
 
     Example: bakery cache verify
     """

@@ -4,7 +4,9 @@ A layer is one file without a backing file. None depends on another, so any may 
 """
 
 import errno
+import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +25,7 @@ from bakery.model.documents import Strict, Time
 LIMIT = 20 << 30  # bytes of all layers together: about 25 of a Debian server
 WAIT_SECONDS = 4 * 3600.0  # for another bake that makes the same layer: as long as a bake may take
 DISK, DOCUMENT, ENVELOPE = "disk.qcow2", "layer.json", "layer.dsse.json"
+KEY = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, order=True)
@@ -157,10 +160,10 @@ class LayerStore:
     def collect(self, limit: int) -> list[Layer]:
         """Remove the least recently used layers until the others take at most `limit` bytes; those removed.
 
-        Folders whose document cannot be read are removed as well: no bake can start from them. DiskError if some cannot
-        be removed; the others are nevertheless.
+        Layers without a document of any release are removed as well: no bake can start from them. Nothing else in the
+        folder is touched. DiskError if some cannot be removed; the others are nevertheless.
         """
-        keys = [entry.name for entry in self.folder.glob("[!.]*/") if self.find(entry.name) is None]
+        keys = [entry.name for entry in self.folder.glob("*/") if self._is_remnant(entry.name)]
         excess, total = [], 0
         for layer, _ in self.list_layers():
             total += layer.size
@@ -169,6 +172,18 @@ class LayerStore:
         outcomes = [attempt(key, partial(self.remove, key)) for key in (*keys, *(layer.key for layer in excess))]
         raise_all([outcome.error for outcome in outcomes if outcome.error])
         return excess
+
+    def _is_remnant(self, key: str) -> bool:
+        """Whether a folder has the name of a layer, and no document of it: one of a newer release counts as well."""
+        if not KEY.fullmatch(key):
+            return False
+        try:
+            document = json.loads((self.folder / key / DOCUMENT).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return True
+        except OSError:  # it may be readable later, or for another user
+            return False
+        return not isinstance(document, dict) or document.get("key") != key
 
     def remove(self, key: str) -> None:
         """Remove a layer; no error if it is gone."""
@@ -193,8 +208,8 @@ class LayerStore:
             yield bool(waited)
 
     def verify(self, layer: Layer) -> bool:
-        """Whether the disk of a layer has the bytes that were kept."""
+        """Whether the disk of a layer has the bytes that were kept; not if it cannot be read."""
         try:
             return files.sha256(self.folder / layer.key / DISK) == layer.sha256
-        except FileNotFoundError:
+        except OSError:  # it is gone, is no file, or is on a disk that fails
             return False

@@ -300,3 +300,42 @@ def test_a_layer_without_a_document_gives_its_space_back(store: LayerStore, tmp_
     (store.folder / damaged.key / "layer.json").write_text("")
     store.collect(1 << 20)
     assert [path.name for path in store.folder.iterdir()] == [whole.key]
+
+
+@pytest.mark.parametrize("name", ["photos", ".git", "lost+found", "A" * 32, "a" * 31])
+def test_what_is_no_layer_stays(store: LayerStore, tmp_path: Path, name: str) -> None:
+    """BAKERY_LAYERS may name a folder that has more than layers."""
+    keep(store, tmp_path)
+    (store.folder / name).mkdir()
+    (store.folder / name / "disk.qcow2").write_text("mine")
+    store.collect(0)
+    assert [path.name for path in store.folder.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("fault", ["newer release", "unreadable"])
+def test_a_layer_that_another_can_read_stays(
+    store: LayerStore, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = keep(store, tmp_path)
+    document = store.folder / layer.key / "layer.json"
+    if fault == "newer release":
+        document.write_text(document.read_text().replace("bakery/layer/1", "bakery/layer/2"))
+    else:
+        monkeypatch.setattr(Path, "read_bytes", refusing(OSError(errno.EIO, "Input/output error")))
+    assert store.collect(0) == []
+    assert document.exists()
+
+
+def test_a_document_of_another_layer_gives_its_space_back(store: LayerStore, tmp_path: Path) -> None:
+    layer = keep(store, tmp_path, "a")
+    documents.save(replace(layer, key="b" * 32), store.folder / layer.key / "layer.json")
+    store.collect(1 << 20)
+    assert list(store.folder.iterdir()) == []
+
+
+def test_a_folder_in_place_of_the_disk_is_damage(store: LayerStore, tmp_path: Path) -> None:
+    layer = keep(store, tmp_path)
+    disk = store.folder / layer.key / "disk.qcow2"
+    disk.unlink()
+    disk.mkdir()
+    assert not store.verify(layer)
