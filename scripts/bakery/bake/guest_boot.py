@@ -30,7 +30,7 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
         try:
             return packer.build(replace(job, boot=boot), env, secrets)
         except GuestError as error:
-            saved_boots.remove_boot(boot)
+            saved_boots.remove_boot(boot, job.project.cache, _start_disk(job).name, job.report)
             text = f"the guest boots, since its saved boot failed: {error.message}"
             job.report(Event("note", "bake", job.subject, text))
             _empty_scratch(job)
@@ -40,17 +40,20 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
 def _find_boot(job: Job) -> SavedBoot | None:
     if not can_restore(job):
         return None
-    assert job.base
     accelerator = job.toolchain.accelerator
     seconds = to_seconds(ssh_timeout(SSH_TIMEOUT[accelerator]))
     boot = Boot(job.template / "qemu.sh", accelerator, seconds, job.console)
-    start = job.start.sha256 if job.start else job.base.sha256
-    disk = StartDisk(job.base.base.name, job.start_disk, start)
+    network = separate_network(job, {})
     try:
-        return saved_boots.find_or_save(disk, boot, job.project.cache, separate_network(job, {}), job.report)
+        return saved_boots.find_or_save(_start_disk(job), boot, job.project.cache, job.scratch, network, job.report)
     except DiskError as error:
         job.report(Event("note", "bake", job.subject, f"the guest boots without a saved boot: {error.message}"))
         return None
+
+
+def _start_disk(job: Job) -> StartDisk:
+    assert job.base
+    return StartDisk(job.base.base.name, job.start_disk, job.start.sha256 if job.start else job.base.sha256)
 
 
 def can_restore(job: Job) -> bool:

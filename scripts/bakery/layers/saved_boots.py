@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,33 +51,50 @@ class CachedBoot(Strict):
 
 
 def find_or_save(
-    start: StartDisk, boot: Boot, cache: Path, network: Sequence[str | Path], report: Reporter
+    start: StartDisk, boot: Boot, cache: Path, folder: Path, network: Sequence[str | Path], report: Reporter
 ) -> SavedBoot | None:
     """The saved boot of a base or layer on this machine; None, with a note, if it cannot be saved.
 
+    Its files have second names in `folder`, under the name of the cache entry: another run may remove or replace that.
     `network` are the words before a command that give it the network of a bake.
     """
     key = _cache_key(start, boot)
-    entry = cache / "boots" / key
-    with files.exclusive(
-        entry.with_name(f"{key}.lock"),
-        f"another run is saving the boot of '{start.name}'",
-        WAIT_SECONDS,
-        lambda: report(Event("note", "bake", start.name, "waiting for another run that boots the same disk")),
-    ):
+    entry, taken = cache / "boots" / key, SavedBoot(folder / key)
+    with _locked(entry, start.name, report):
         cached = _load_entry(entry, start, report) or _save_entry(entry, start, boot, network, report)
+        if not cached.obstacle:
+            os.utime(entry)
+            with files.explain_errors(entry):
+                _link_files(SavedBoot(entry), taken)
     if cached.obstacle:
         text = f"each bake boots it, since its boot cannot be saved: {cached.obstacle}"
         report(Event("note", "bake", start.name, text))
         return None
-    os.utime(entry)
     _remove_unused(entry.parent)
-    return SavedBoot(entry)
+    return taken
 
 
-def remove_boot(boot: SavedBoot) -> None:
-    """Remove a saved boot that cannot be restored."""
-    shutil.rmtree(boot.folder, ignore_errors=True)
+def remove_boot(boot: SavedBoot, cache: Path, name: str, report: Reporter) -> None:
+    """Remove a saved boot that cannot be restored from the cache; `name` is that of its base or layer."""
+    entry = cache / "boots" / boot.folder.name
+    with _locked(entry, name, report):
+        shutil.rmtree(entry, ignore_errors=True)
+
+
+def _locked(entry: Path, name: str, report: Reporter) -> AbstractContextManager[None]:
+    """Hold the lock of a cache entry."""
+    return files.exclusive(
+        entry.with_name(f"{entry.name}.lock"),
+        f"another run is saving the boot of '{name}'",
+        WAIT_SECONDS,
+        lambda: report(Event("note", "bake", name, "waiting for another run that boots the same disk")),
+    )
+
+
+def _link_files(saved: SavedBoot, taken: SavedBoot) -> None:
+    taken.folder.mkdir()
+    for path in (saved.base, saved.disk, saved.memory, saved.machine):
+        files.link_or_copy(path, taken.folder / path.name)
 
 
 def _save_entry(
@@ -115,7 +133,7 @@ def _load_entry(entry: Path, start: StartDisk, report: Reporter) -> CachedBoot |
     if cached.obstacle:
         return None if _find_age(entry) > RETRY_SECONDS else cached
     saved = SavedBoot(entry)
-    if not saved.base.exists() or not saved.base.samefile(start.path):
+    if not saved.base.exists() or not _is_of_disk(saved, start):
         return None  # the disk was made again, perhaps because its file was damaged
     for file, digest in cached.digests.items():
         path = entry / file
@@ -123,6 +141,11 @@ def _load_entry(entry: Path, start: StartDisk, report: Reporter) -> CachedBoot |
             report(Event("note", "bake", start.name, f"its saved boot is damaged ({file}), and is made again"))
             return None
     return cached
+
+
+def _is_of_disk(saved: SavedBoot, start: StartDisk) -> bool:
+    """Whether a saved boot has the bytes of a disk, which may be a copy, as of a layer that machines share."""
+    return saved.base.samefile(start.path) or files.sha256_by_stamp(saved.base) == start.sha256
 
 
 def _remove_unused(folder: Path) -> None:

@@ -38,14 +38,16 @@ can_restore = guest_boot.can_restore  # of which the world has another
 @pytest.fixture
 def boot(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> SavedBoot:
     """The saved boot that each bake finds."""
-    boot = SavedBoot(world.folder / "boot")
-    boot.folder.mkdir()
+    boot = SavedBoot(world.project.cache / "boots" / "key")
+    boot.folder.mkdir(parents=True)
     for path in (boot.disk, boot.memory, boot.machine):
         path.write_text("saved")
     monkeypatch.setattr(guest_boot, "can_restore", lambda _: True)
     monkeypatch.setattr(guest_boot, "separate_network", lambda *_: [])
 
-    def find(base: StartDisk, asked: Boot, cache: Path, network: Sequence[str | Path], report: Reporter) -> SavedBoot:
+    def find(
+        base: StartDisk, asked: Boot, cache: Path, folder: Path, network: Sequence[str | Path], report: Reporter
+    ) -> SavedBoot:
         assert base == StartDisk("debian-12", world.base.path, world.base.sha256)
         assert (asked.accelerator, asked.launcher.name, asked.seconds, cache) == (
             "tcg",

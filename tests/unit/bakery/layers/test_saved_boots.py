@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ class World:
     base: StartDisk
     boot: Boot
     saves: int = 0
+    bakes: int = 0
     error: BakeryError | None = None
     events: list[Event] = field(default_factory=list)
 
@@ -37,8 +39,17 @@ class World:
         if self.error:
             raise self.error
 
+    def take(self) -> SavedBoot | None:
+        """The saved boot in the folder of a bake."""
+        self.bakes += 1
+        job = self.folder / f"bake-{self.bakes}"
+        job.mkdir(parents=True)
+        return saved_boots.find_or_save(self.base, self.boot, self.folder, job, (), self.events.append)
+
     def find(self) -> SavedBoot | None:
-        return saved_boots.find_or_save(self.base, self.boot, self.folder, (), self.events.append)
+        """The entry in the cache that a bake takes."""
+        boot = self.take()
+        return SavedBoot(self.folder / "boots" / boot.folder.name) if boot else None
 
     def notes(self) -> list[str]:
         return [event.text for event in self.events if event.kind == "note"]
@@ -54,7 +65,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         (tmp_path / name).write_text(name)
     (tmp_path / "linux").mkdir()
     (tmp_path / "linux" / "wake.py").write_text("wake.py")
-    base = StartDisk("debian bookworm", tmp_path / "disk.qcow2", "b" * 64)
+    base = StartDisk("debian bookworm", tmp_path / "disk.qcow2", files.sha256(tmp_path / "disk.qcow2"))
     boot = Boot(tmp_path / "qemu.sh", "tcg", 60.0, tmp_path / "console")
     world = World(tmp_path / "cache", base, boot)
     monkeypatch.setattr(saved_boot, "save_boot", world.save)
@@ -174,14 +185,48 @@ def test_only_the_last_used_ones_are_kept(world: World) -> None:
     assert [boot.folder.exists() for boot in boots] == [False, *[True] * saved_boots.KEPT]
 
 
-def test_a_base_whose_file_is_another_now_is_booted_again(world: World) -> None:
-    """Its bytes were compared with their digest, those of the older file were not."""
+def test_a_base_whose_file_has_other_bytes_is_booted_again(world: World) -> None:
+    boot = world.find()
+    assert boot
+    boot.base.chmod(0o600)
+    boot.base.write_text("damaged")  # and with it the base, whose other name this is
+    world.base.path.unlink()
+    world.base.path.write_text("disk.qcow2")  # made again
+    assert world.find() == boot and world.saves == 2
+    assert boot.base.samefile(world.base.path)
+
+
+def test_a_copy_of_the_base_goes_on_from_its_saved_boot(world: World) -> None:
+    """A layer of a shared folder is another file in each bake."""
     boot = world.find()
     copy = world.base.path.with_name("copy")
     copy.write_bytes(world.base.path.read_bytes())
     copy.replace(world.base.path)
-    assert world.find() == boot and world.saves == 2
-    assert boot and boot.base.samefile(world.base.path)
+    assert world.find() == boot and world.saves == 1
+
+
+@pytest.mark.parametrize("event", ["removed", "pushed out", "replaced"])
+def test_a_bake_keeps_the_files_that_it_took(world: World, event: str) -> None:
+    boot = world.take()
+    assert boot
+    files_of_boot = (boot.base, boot.disk, boot.memory, boot.machine)
+    before = [path.read_bytes() for path in files_of_boot]
+    entry = world.folder / "boots" / boot.folder.name
+    match event:
+        case "removed":
+            shutil.rmtree(world.folder / "boots")
+        case "pushed out":
+            last_week = time.time() - saved_boots.UNUSED_SECONDS - 1
+            os.utime(entry, (last_week, last_week))
+            world.base = replace(world.base, sha256="c" * 64)
+            world.take()
+            assert not entry.exists()
+        case "replaced":
+            (entry / "machine").chmod(0o600)
+            (entry / "boot.json").write_text("{")
+            world.take()
+            assert world.saves == 2
+    assert [path.read_bytes() for path in files_of_boot] == before
 
 
 def test_a_base_may_be_removed_under_a_saved_boot(world: World) -> None:
@@ -211,7 +256,7 @@ def test_a_full_disk_is_noticed_before_the_guest_starts(world: World, monkeypatc
 def test_a_removed_boot_is_made_again(world: World) -> None:
     boot = world.find()
     assert boot
-    saved_boots.remove_boot(boot)
+    saved_boots.remove_boot(boot, world.folder, "debian bookworm", world.events.append)
     assert world.entries() == []
     assert world.find() == boot and world.saves == 2
 
