@@ -80,8 +80,9 @@ class Layers:
     def started(self, *, fresh: bool) -> Iterator[Job]:
         """The job that starts from a layer, or from the base if none holds or the bake is to be `fresh`.
 
-        Until the block ends, other bakes that would make the next layer wait for it. The layers that the block made are
-        kept even if it fails: the next bake goes on from there, and the error says so.
+        Until the block ends, other bakes that would make the next layer wait for it, unless one that this bake waited
+        for did not make it. The layers that the block made are kept even if it fails: the next bake goes on from there,
+        and the error says so.
         """
         self._keep_drafts(of_killed_run=True)
         start = self._choose(fresh)
@@ -89,6 +90,8 @@ class Layers:
         with ExitStack() as stack:
             if missing and self._lock_layer(missing, stack):
                 start = self._choose(fresh)
+                if self.store.find(missing) is None:
+                    stack.close()  # its work takes too little time to be kept, most likely: the others need not wait
             documents.save(self._describe_beginning(start.layer), self._beginning_path)
             try:
                 yield self._start_job(start)

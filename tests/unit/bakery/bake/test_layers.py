@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from bakery.bake import bake, layer_archives, layers
+from bakery.bake.layer_keys import Cut
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host.errors import BakeryError, DiskError, OutageError
 from bakery.layers.store import ArchiveList, Layer, LayerStore
@@ -543,3 +545,23 @@ def test_a_file_system_without_locks_keeps_layers(
     assert [layer.last for layer in stored(world)] == ["early"]
     reason = "cannot be written: No locks available"
     assert f"a layer may be made twice: {world.project.layers}: {reason}" in texts(world)
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_bake_that_waited_lets_others_go_on_unless_the_layer_was_made(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    """The work up to a layer takes too little time to be kept in the next bake as well."""
+    released = []
+
+    @contextmanager
+    def wait(*_: object) -> Iterator[bool]:
+        yield True
+        released.append("released")
+
+    monkeypatch.setattr(LayerStore, "exclusive", wait)
+    monkeypatch.setattr(LayerStore, "find", lambda _, key: key if made else None)
+    store = LayerStore(world.folder, world.events.append)
+    with layers.Layers(store, world.job(image()), (Cut(0, "", "a" * 32),), ()).started(fresh=True):
+        assert released == ([] if made else ["released"])
+    assert released == ["released"]
