@@ -46,7 +46,8 @@ EXCLUDED = (
     Exclusion(
         "*/__pycache__/*.pyc",
         "Python compiled it from the source beside its folder, whose time and size it has. Python makes it again, or "
-        "ignores it, if they do not fit. Sources that pip installs have the time of the bake.",
+        "ignores it, if they do not fit. Sources that pip installs have the time of the bake. A file that was compiled "
+        "with `unchecked-hash` runs although its source may be another, and is left out as well.",
     ),
     Exclusion("/etc/.updated", "systemd wrote into it when it first started with this `/usr`."),
     Exclusion("/var/.updated", "The same."),
