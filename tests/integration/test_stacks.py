@@ -229,6 +229,6 @@ def _synth(folder: Path, name: str, **switch: str) -> dict[str, bytes]:
     """The program's output by file, run as cdktf runs it."""
     chosen = {"BAKERY_CATALOG": str(folder / "catalog"), "BAKERY_WORKSPACE": str(folder), **switch}
     chosen["CDKTF_OUTDIR"] = str(folder / name)
-    subprocess.run([sys.executable, ROOT / "cdktf" / "main.py"], env={**os.environ, **chosen}, check=True, timeout=120)
+    subprocess.run([sys.executable, ROOT / "cdktf" / "main.py"], env={**os.environ, **chosen}, check=True, timeout=300)
     stacks = folder / name / "stacks"
     return {str(path.relative_to(stacks)): path.read_bytes() for path in stacks.rglob("cdk.tf.json")}
