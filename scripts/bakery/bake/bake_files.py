@@ -99,7 +99,7 @@ def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:
 
 
 def role_dependencies(role: Path) -> list[str]:
-    """Roles that a role's meta or tasks name, also in a path; a name computed by a template cannot be seen."""
+    """Roles that a role names, also in a path, outside of its files/; a name computed by a template cannot be seen."""
     names = read_dependencies(role)
     texts = {path: _read_texts([path]) for folder in ("tasks", "handlers") for path in list_files(role / folder)}
     text = "\n".join(texts.values())
@@ -110,8 +110,14 @@ def role_dependencies(role: Path) -> list[str]:
         # Reading YAML takes milliseconds.
         if path.suffix in TASK_SUFFIXES and any(word in task_text for word in INCLUDED_ROLES):
             names += _included_roles(path, yamlfile.compose_nodes(path))
-    neighbours = NEIGHBOURS.findall("\n".join(texts.values()))
-    return names + [name for name in neighbours if (role.parent / name / "tasks").is_dir() and name != role.name]
+    # Ansible may evaluate all but files/: a path can be in a variable or a template.
+    evaluated = [path for path in list_files(role) if role / "files" not in path.parents]
+    return names + find_neighbours(role, _read_texts(evaluated))
+
+
+def find_neighbours(role: Path, text: str) -> list[str]:
+    """The folders beside a role that a text names in a path out of the role."""
+    return [name for name in NEIGHBOURS.findall(text) if (role.parent / name).is_dir() and name != role.name]
 
 
 def _list_others(role: Path) -> list[Path]:

@@ -32,12 +32,20 @@ CHANGING_FACTS = re.compile(
     r"\bansible_facts\b(?!(?:\.|\[ *[\"'])(?:os_family|distribution|distribution_(?:release|major_version)|architecture"
     r"|pkg_mgr|service_mgr)\b)"
     r"|\bansible_(?:local|lsb|distribution_(?:minor_)?version|kernel\w*|machine_id|hostname|nodename|fqdn|domain|dns"
-    r"|python(?!_interpreter)\w*|user_\w+|ssh_host_key\w*|selinux\w*|apparmor|fips|system_cap\w*)\b"
+    r"|python(?!_interpreter)\w*|user_\w+|ssh_host_key\w*|selinux\w*|apparmor|fips|system_cap\w*|env|(?:proc_)?cmdline)\b"
+)
+# The running kernel: that of the base in a bake from there, a newer one on a layer with updates.
+RUNNING_KERNEL = re.compile(r"\buname\b")
+# Programs and modules that change the running system without its disk.
+CHANGES_IN_MEMORY = re.compile(
+    r"\b(?:mount|sysctl|modprobe|swapon|hostnamectl)\b|^[ -]*(?:ansible\.builtin\.)?hostname:|\bhostname [\w{]",
+    re.MULTILINE,
 )
 # Ways to what this machine has outside of the roles: a folder of the project, a program's output, an absolute path.
 OUTSIDE = re.compile(
-    r"\b(?:playbook_dir|inventory_dir|with_pipe)\b|[\"'](?:[\w.]+\.)?pipe[\"']"
-    r"|[\"'](?:[\w.]+\.)?(?:file|fileglob|template|unvault)[\"'] *, *[\"']/"
+    r"\b(?:playbook_dir|inventory_dir|with_(?:pipe|lines))\b|[\"'](?:[\w.]+\.)?(?:pipe|lines)[\"']"
+    r"|[\"'](?:[\w.]+\.)?(?:file|fileglob|filetree|template|unvault|csvfile|ini|first_found)[\"'] *,[^}\n]*[\"'= ][/~]"
+    r"|\bwith_(?:[\w.]+\.)?(?:file|fileglob|filetree|template|unvault|csvfile|ini|first_found):[^:]*?[\"'= \[][/~]"
 )
 # A task that changes what Ansible takes for the system's name. On the layer, the play would gather the new one.
 SYSTEM_NAMES = re.compile(
@@ -117,7 +125,12 @@ class RoleText:
         folders = {folder for folder, _ in own} & {folder for folder, _ in others}
         # A folder alone, or before a name that is made, stands for each file in it.
         shared = own & others or any(folder in folders and not name for folder, name in own | others)
-        return bool(shared or CHANGING_FACTS.search(self.text))
+        return bool(
+            shared
+            or CHANGING_FACTS.search(self.text)
+            or RUNNING_KERNEL.search(self.text)
+            or CHANGES_IN_MEMORY.search(before.text)
+        )
 
     def with_values(self, templates: Mapping[str, str]) -> "RoleText":
         """This text with those of the variables in it whose values are templates, by name; these may name others."""
@@ -193,7 +206,11 @@ def read_effects(roles: Sequence[Path]) -> Effects:
         if key == "register":
             variables |= set(_texts(value))
         elif module == "set_fact":
-            variables |= set(_keys(value))
+            facts = set(_keys(value))
+            variables |= facts
+            unseen = unseen or not facts  # they are in `args`, or a template makes them
+        elif module == "meta":
+            unseen = unseen or "clear_facts" in _texts(value)
         elif module == "include_vars":
             variables |= set(_list_names(value))
         elif key == "notify" or (folder == "handlers" and key in ("name", "listen")):

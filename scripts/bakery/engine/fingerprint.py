@@ -95,7 +95,9 @@ class Fingerprints:
 
     def _role_inputs(self, definition: ImageDefinition, playbook_files: list[Path], documents: bool) -> Inputs:
         own = [*(use.name for use in definition.software.roles), SEAL]
-        roles = bake_files.with_dependencies(own, self._dependencies_of)
+        for use in definition.software.roles:
+            own += bake_files.find_neighbours(self._project.resources.role(use.name), exact_json(use.vars))
+        roles = bake_files.with_dependencies(dict.fromkeys(own), self._dependencies_of)
         folders = {name: self._project.resources.role(name) for name in roles}
         by_role = {name: bake_files.role_files(role, definition.family) for name, role in folders.items()}
         # Ansible does not evaluate files/. One role can read the variables of another, so all of them decide.

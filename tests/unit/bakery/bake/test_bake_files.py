@@ -49,6 +49,9 @@ USES = {
     "its tasks by their path": {"tasks/main.yml": "- include_tasks: ../../helper/tasks/main.yml\n"},
     "its files by their path": {"tasks/main.yml": "- copy: {src: '{{ role_path }}/../helper/files/x', dest: /}\n"},
     "its path in a project": {"tasks/main.yml": "- copy: {src: ../../roles/helper/files/x, dest: /}\n"},
+    "its path in a default": {"defaults/main.yml": "early_ca: '{{ role_path }}/../helper/files/x'\n"},
+    "its path in a variable": {"vars/main.yml": "early_ca: ../../helper/files/x\n"},
+    "its path in a template": {"templates/x.j2": "{{ lookup('file', role_path ~ '/../helper/files/x') }}\n"},
 }
 
 
@@ -57,6 +60,12 @@ def test_a_role_is_used_in_each_form_that_ansible_takes(tmp_path: Path, case: st
     _write(tmp_path / "helper", {"tasks/main.yml": "[]\n"})
     _write(tmp_path / "early", USES[case])
     assert role_dependencies(tmp_path / "early") == ["helper"]
+
+
+def test_a_folder_of_files_without_tasks_is_used(tmp_path: Path) -> None:
+    _write(tmp_path / "certs", {"files/ca.pem": "a"})
+    _write(tmp_path / "early", {"tasks/main.yml": "- copy: {src: ../../certs/files/ca.pem, dest: /etc}\n"})
+    assert role_dependencies(tmp_path / "early") == ["certs"]
 
 
 def test_tests_of_a_role_and_its_own_path_name_no_role(tmp_path: Path) -> None:

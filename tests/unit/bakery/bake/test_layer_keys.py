@@ -316,6 +316,26 @@ UNSHOWN = {
     "a folder of the project": ({TASKS: "- copy: {src: '{{ playbook_dir }}/x', dest: /etc/}\n"}, {}),
     "a program of this machine": ({TASKS: "- debug: {msg: \"{{ lookup('pipe', 'git log') }}\"}\n"}, {}),
     "a file of this machine": ({TASKS: "- debug: {msg: \"{{ lookup('file', '/srv/x') }}\"}\n"}, {}),
+    "a file of the user": ({TASKS: "- debug: {msg: \"{{ lookup('file', '~/x') }}\"}\n"}, {}),
+    "a table of this machine": ({TASKS: "- debug: {msg: \"{{ lookup('csvfile', 'a file=/srv/x.csv') }}\"}\n"}, {}),
+    "a setting of this machine": ({TASKS: "- debug: {msg: \"{{ lookup('ini', 'a', file='/srv/x') }}\"}\n"}, {}),
+    "the lines of a program": ({TASKS: "- debug: {msg: \"{{ lookup('lines', 'git log') }}\"}\n"}, {}),
+    "a loop over lines of a program": ({TASKS: "- debug: {msg: '{{ item }}'}\n  with_lines: git log\n"}, {}),
+    "a loop over files of this machine": ({TASKS: "- debug: {msg: '{{ item }}'}\n  with_file: [/srv/x]\n"}, {}),
+    "a pattern of files of this machine": (
+        {TASKS: "- debug: {msg: '{{ item }}'}\n  with_fileglob:\n    - /srv/*\n"},
+        {},
+    ),
+    "facts among the keywords": ({TASKS: "- set_fact:\n  args: {who: me}\n"}, {}),
+    "facts that a template makes": ({TASKS: "- set_fact: \"{{ {'who': 'me'} }}\"\n"}, {}),
+    "facts that are gone": ({TASKS: "- meta: clear_facts\n"}, {}),
+    "the environment of the login": ({}, {TASKS: "- debug: {msg: '{{ ansible_env.PATH }}'}\n"}),
+    "the command line of the kernel": ({}, {TASKS: "- debug: {msg: '{{ ansible_proc_cmdline }}'}\n"}),
+    "the running kernel": ({}, {TASKS: "- shell: apt-get install linux-headers-$(uname -r)\n"}),
+    "a mount": ({TASKS: "- command: mount -t tmpfs none /mnt\n"}, {}),
+    "a setting of the running kernel": ({TASKS: "- ansible.posix.sysctl: {name: a, value: 1}\n"}, {}),
+    "the name of the running system": ({TASKS: "- hostname: {name: web}\n"}, {}),
+    "the name of the running system by a program": ({TASKS: "- command: hostname web\n"}, {}),
     "a variable with a template": (
         {TASKS: "- command: id\n  register: who\n"},
         {"meta/bakery.yml": TEMPLATES, TASKS: "- debug: {msg: '{{ late_text }}'}\n"},
@@ -415,3 +435,12 @@ def test_a_script_on_the_controller_may_read_a_secret(world: PackerProject) -> N
 def test_the_python_of_the_controller_is_the_same_in_each_bake(world: PackerProject) -> None:
     world.role("early", {TASKS: "- command: '{{ ansible_playbook_python }} -V'\n  delegate_to: localhost\n"})
     assert list(cuts(world, of("early", "late"))) == ["", "early", "late"]
+
+
+def test_a_file_of_another_role_counts_if_a_variable_names_it(world: PackerProject) -> None:
+    world.role("certs", {"files/ca.pem": "a"})
+    definition = of("early", "late", variables={"early": {"early_ca": "../../certs/files/ca.pem"}})
+    before = cuts(world, definition)
+    world.role("certs", {"files/ca.pem": "b"})
+    after = cuts(world, definition)
+    assert [last for last in before if before[last] == after[last]] == [""]
