@@ -15,7 +15,8 @@ ASKED, ANSWERED = ".asked", ".answered"  # of ansible/playbooks/layers/ask.sh
 DISK = "virtio0"  # QEMU's name for the first disk with `if=virtio`
 POLL_SECONDS = 0.1
 COPY_SECONDS = 600.0  # a copy takes two
-SPARE = 4  # times the disk's size: the bake needs space to flatten it, and some to go on
+SPARE = 4  # times the disk's size: the copy takes it once, the bake flattens the disk, and needs some to go on
+ASK_SECONDS = 650  # as long as ansible/playbooks/layers/ask.sh waits
 
 
 @contextmanager
@@ -46,16 +47,18 @@ def _answer(job: Job, monitor: Path, ended: threading.Event) -> None:
             waiting.remove(key)
             try:
                 copy_disk(job, monitor, key)
-            except (BakeryError, OSError) as error:  # a role may have removed or replaced what the play wrote
+            except Exception as error:  # noqa: BLE001 - the play waits for an answer, whatever a role or QEMU did
                 job.progress(f"the layer cannot be kept: {error}")
-            files.write_atomic(job.layer_requests / f"{key}{ANSWERED}", b"")
+            try:
+                files.write_atomic(job.layer_requests / f"{key}{ANSWERED}", b"")
+            except OSError as error:
+                job.progress(f"the play goes on after {ASK_SECONDS} s, since it cannot be answered: {error}")
 
 
 def copy_disk(job: Job, monitor: Path, key: str) -> None:
     """Stop the guest, copy its disk to the bake's drafts, and let it go on; BakeryError if QEMU does not do it."""
     draft = job.drafts / key
-    disk = job.output / "disk.qcow2"
-    files.require_space(job.drafts, SPARE * files.find_used_space(disk), "a layer")
+    files.require_space(job.drafts, SPARE * sum(map(files.find_used_space, _list_disk_files(job))), "a layer")
     files.write_atomic(draft.with_suffix(".json"), files.read_foreign(job.layer_requests / f"{key}.json"))
     with open_monitor(monitor) as qemu:
         qemu.run("stop")
@@ -64,6 +67,11 @@ def copy_disk(job: Job, monitor: Path, key: str) -> None:
         finally:
             qemu.run("cont")
     draft.with_suffix(".part").rename(draft.with_suffix(".qcow2"))
+
+
+def _list_disk_files(job: Job) -> list[Path]:
+    """The files that have the guest's disk: an overlay, and those below it."""
+    return [job.output / "disk.qcow2", job.start_disk, *([job.boot.base] if job.boot else [])]
 
 
 def _back_up(qemu: Monitor, target: Path) -> None:

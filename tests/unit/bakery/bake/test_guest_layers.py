@@ -1,5 +1,6 @@
 """The bakery copies the disk of a running guest when its play asks for a layer, and answers in any case."""
 
+import errno
 import json
 import os
 import socket
@@ -14,7 +15,11 @@ import pytest
 
 from bakery.bake import guest_layers
 from bakery.clouds.job import Job
+from bakery.host import files
+from bakery.host.errors import DiskError
+from bakery.host.events import Event
 from bakery.host.waiting import wait_until
+from bakery.machine.saved_boot import SavedBoot
 from doubles.packer import PackerProject, define, make_world
 
 KEY = "a" * 32
@@ -110,6 +115,62 @@ def test_a_description_that_is_not_there_is_answered_too(job: Job, tmp_path: Pat
     with guest_layers.answered(job, tmp_path / "monitor"):
         (job.layer_requests / f"{KEY}.asked").touch()
         assert wait_until(lambda: (job.layer_requests / f"{KEY}.answered").exists() or None, 20, 0.05)
+
+
+@pytest.mark.parametrize("error", [ValueError("not enough values"), KeyError("status"), OSError("gone")])
+def test_any_failure_is_told_and_answered(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    events: list[Event] = []
+    monkeypatch.setattr(guest_layers, "copy_disk", fail)
+    with guest_layers.answered(replace(job, report=events.append), tmp_path / "monitor"):
+        assert ask(job)
+    assert [event.text for event in events] == [f"the layer cannot be kept: {error}"]
+
+
+def test_a_full_disk_leaves_the_next_request_an_answer(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, write = "b" * 32, files.write_atomic
+
+    def fill(path: Path, content: bytes) -> None:
+        if path.name == f"{KEY}.answered":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    events: list[Event] = []
+    monkeypatch.setattr(files, "write_atomic", fill)
+    monkeypatch.setattr(guest_layers, "copy_disk", lambda *_: None)
+    both = replace(job, report=events.append, cuts={1: KEY, 2: other})
+    with guest_layers.answered(both, tmp_path / "monitor"):
+        (job.layer_requests / f"{KEY}.asked").touch()
+        assert wait_until(lambda: events or None, 20, 0.05)
+        (job.layer_requests / f"{other}.asked").touch()
+        assert wait_until(lambda: (job.layer_requests / f"{other}.answered").exists() or None, 20, 0.05)
+    assert "No space left on device" in events[0].text
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["booted", "from a saved boot"])
+def test_the_disk_below_the_overlay_needs_space_too(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: bool
+) -> None:
+    """The copy has all of it."""
+    boot = SavedBoot(tmp_path / "boot")
+    boot.folder.mkdir()
+    below = [boot.disk, boot.base] if saved else [job.start_disk]
+    for path in below:
+        path.write_bytes(b"x" * 100_000)
+    disk = job.output / "disk.qcow2"
+    used = sum(files.find_used_space(path) for path in (disk, *below))
+    monkeypatch.setattr(files, "find_free_space", lambda _: guest_layers.SPARE * used - 1)
+    with pytest.raises(DiskError, match="not enough disk space for a layer"):
+        guest_layers.copy_disk(replace(job, boot=boot if saved else None), tmp_path / "monitor", KEY)
+    monkeypatch.setattr(files, "find_free_space", lambda _: guest_layers.SPARE * used)
+    with pytest.raises(FileNotFoundError):  # it got as far as the description
+        guest_layers.copy_disk(replace(job, boot=boot if saved else None), tmp_path / "monitor", KEY)
 
 
 def test_a_play_gets_no_layer_that_its_job_does_not_have(job: Job, tmp_path: Path) -> None:
