@@ -20,7 +20,7 @@ class Explanation(Strict):
     `after` is empty for the inputs of now, and then `action`, `reason` and `next_version` are the plan's. `before` is
     empty if there is no version to compare with. While an image waits for its parent, its inputs are not known.
     `same_until` names the last step of a bake that the changes leave as it was, so that its layer stays: a role, or
-    "packages"; empty if all steps are made anew.
+    "packages"; empty if all steps are made anew, or no input changed.
     """
 
     image: str
@@ -38,7 +38,9 @@ class Explanation(Strict):
 def explain_plan(session: Session, name: str) -> Explanation:
     """The inputs of an image that changed since its newest version, and what a run would do with it."""
     action = next(action for action in session.plan([name]).actions if action.image == name)
-    same_until = _find_last_equal(session, action) if action.kind == "bake" and action.version else ""
+    # Otherwise its age is the reason, or package updates or a newer base, after which no layer may hold.
+    is_changed = action.kind == "bake" and action.version and action.changes
+    same_until = _find_last_equal(session, action) if is_changed else ""
     return Explanation(
         name,
         action.arch,

@@ -1,6 +1,7 @@
 """`bakery explain` on real definitions and a catalog in a folder."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -108,3 +109,14 @@ def test_the_steps_that_stay_as_they_were_are_named(bakery: CliRunner) -> None:
     last = bakery("explain", "web").out.splitlines()[-1]
     assert last == "nothing changed up to the packages: the bake starts from the layer there, if it is kept and holds"
     assert read_json(bakery, "web").same_until == "packages"
+
+
+def test_no_layer_is_promised_if_no_input_changed(bakery: CliRunner) -> None:
+    """Package updates or a newer base may be the reason, and their layers do not hold."""
+    bakery.edit("web", "software:\n", "software:\n  packages: [curl]\n")
+    bakery.baked_at = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+    bakery.line()
+    bakery.edit("web", "software:\n", "rebuild_after_days: 7\nsoftware:\n")
+    answer = bakery("explain", "web").out
+    assert answer.splitlines()[-1] == "a run bakes web 1.0.1: 1.0.0 is 30 days old (rebuild_after_days: 7)"
+    assert read_json(bakery, "web").same_until == ""
