@@ -12,7 +12,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, describe_error
 from bakery.host.events import Event, Reporter, report_step
 from bakery.host.parallel import is_interrupted
-from bakery.layers.store import DOCUMENT, ENVELOPE, Layer, name_end
+from bakery.layers.store import DOCUMENT, Layer, name_end
 from bakery.model import documents
 from bakery.model.bucket import Bucket
 
@@ -30,8 +30,9 @@ class SharedLayer:
 class LayerBucket:
     """The layers in a bucket, for one bake. After an error it is not asked again: the bake goes on without it.
 
-    The objects of a layer are KEY/disk-SHA256.qcow2, KEY/layer.dsse.json and KEY/layer.json, written in this order:
-    the disk of a document is there, and never that of an older layer with the same key.
+    The objects of a layer are KEY/disk-SHA256.qcow2, KEY/layer-SHA256.dsse.json and KEY/layer.json, written in this
+    order. The digests are of the disk and of the document, so what a document needs is there, and never that of another
+    bake which sent a layer with the same key.
     """
 
     def __init__(self, bucket: Bucket, subject: str, report: Reporter) -> None:
@@ -51,7 +52,7 @@ class LayerBucket:
             return None
         try:
             data = self._read(f"{key}/{DOCUMENT}")
-            envelope = self._read(f"{key}/{ENVELOPE}")
+            envelope = self._read(_name_envelope(key, data))
         except NotFoundError:
             return None
         except BakeryError as error:
@@ -91,7 +92,7 @@ class LayerBucket:
             text = f"send the layer {name_end(layer.last)} to {self.location}"
             with report_step(self._report, "bake", self._subject, text):
                 self._bucket.write(_name_disk(layer), disk)
-                self._bucket.write(f"{layer.key}/{ENVELOPE}", BytesIO(envelope))
+                self._bucket.write(_name_envelope(layer.key, data), BytesIO(envelope))
                 self._bucket.write(f"{layer.key}/{DOCUMENT}", BytesIO(data))
         except BakeryError as error:
             self._give_up(error)
@@ -129,7 +130,8 @@ class LayerBucket:
         """Remove the objects of a layer, the document first, so that nobody finds a part of it."""
         end = "was removed"
         try:
-            for key in (f"{layer.key}/{DOCUMENT}", f"{layer.key}/{ENVELOPE}", _name_disk(layer)):
+            envelope = _name_envelope(layer.key, documents.dump(layer))
+            for key in (f"{layer.key}/{DOCUMENT}", envelope, _name_disk(layer)):
                 self._bucket.remove(key)
         except BakeryError as error:
             end = f"cannot be removed: {error.message}"
@@ -151,3 +153,7 @@ def describe_loss(location: str, error: BakeryError) -> str:
 
 def _name_disk(layer: Layer) -> str:
     return f"{layer.key}/disk-{layer.sha256}.qcow2"
+
+
+def _name_envelope(key: str, document: bytes) -> str:
+    return f"{key}/layer-{hashlib.sha256(document).hexdigest()}.dsse.json"

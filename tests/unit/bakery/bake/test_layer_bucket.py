@@ -1,5 +1,6 @@
 """Machines share layers through a bucket: what one kept, the bake of another starts from, if it holds."""
 
+import hashlib
 import json
 import shutil
 import socket
@@ -103,6 +104,11 @@ def stored(machine: PackerProject) -> list[Layer]:
     return [layer for layer, _ in LayerStore(machine.project.own_layers, machine.events.append).list_layers()]
 
 
+def envelope_of(layer: Layer) -> str:
+    """The object with the signature of a layer's document."""
+    return f"{layer.key}/layer-{hashlib.sha256(documents.dump(layer)).hexdigest()}.dsse.json"
+
+
 def writes(cloud: StandIn) -> int:
     return cloud.actions().count("PutObject")
 
@@ -118,7 +124,7 @@ def test_a_layer_is_kept_here_and_in_the_bucket(cloud: StandIn, world: PackerPro
     [layer] = stored(world)
     assert objects(cloud) == {
         f"{layer.key}/disk-{layer.sha256}.qcow2": b"early",
-        f"{layer.key}/layer.dsse.json": (world.project.own_layers / layer.key / "layer.dsse.json").read_bytes(),
+        envelope_of(layer): (world.project.own_layers / layer.key / "layer.dsse.json").read_bytes(),
         f"{layer.key}/layer.json": (world.project.own_layers / layer.key / "layer.json").read_bytes(),
     }
     assert f"send the layer after the role early to s3://cache/{PREFIX}" in texts(world, "done")
@@ -174,8 +180,8 @@ def test_a_document_without_a_disk_is_a_miss(cloud: StandIn, world: PackerProjec
 def test_a_killed_upload_is_a_miss_and_is_made_good(cloud: StandIn, world: PackerProject, other: PackerProject) -> None:
     bake(world, {EARLY: "early"})
     [layer] = stored(world)
-    for name in ("layer.json", "layer.dsse.json"):
-        cloud.client("s3").delete_object(Bucket="cache", Key=f"{PREFIX}/{layer.key}/{name}")
+    for name in (f"{layer.key}/layer.json", envelope_of(layer)):
+        cloud.client("s3").delete_object(Bucket="cache", Key=f"{PREFIX}/{name}")
     assert bake(other, {EARLY: "early"}) == ""
     assert len(objects(cloud)) == 3
 
@@ -186,7 +192,7 @@ def test_a_forged_signature_brings_no_disk(
 ) -> None:
     bake(world, {EARLY: "early"})
     [layer] = stored(world)
-    put(cloud, f"{layer.key}/layer.dsse.json", forged)
+    put(cloud, envelope_of(layer), forged)
     before = len(cloud.actions())
     assert bake(other, {}) == ""
     assert cloud.actions()[before:].count("GetObject") == 4, "three documents and a signature"
@@ -242,7 +248,7 @@ def test_a_layer_that_is_old_is_not_fetched(
     layer = replace(stored(world)[0], created=created)
     signed = open_keyring(world.project).sign(make_statement(layer, f"layer {layer.key}", layer.sha256), "bake-private")
     put(cloud, f"{layer.key}/layer.json", documents.dump(layer))
-    put(cloud, f"{layer.key}/layer.dsse.json", signed)
+    put(cloud, envelope_of(layer), signed)
     before = len(cloud.actions())
     assert bake(other, {}) == ""
     assert cloud.actions()[before:].count("GetObject") == 4

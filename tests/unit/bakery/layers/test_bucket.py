@@ -75,11 +75,13 @@ def test_a_new_layer_appears_when_it_is_complete(room: int, tmp_path: Path) -> N
     [
         (0, (b"signs older", b"older")),
         (1, (b"signs older", b"older")),
-        (2, (b"signs newer", b"older")),  # whose signature is not that of its document
+        (2, (b"signs older", b"older")),
         (3, (b"signs newer", b"newer")),
     ],
 )
-def test_the_disk_is_always_that_of_the_document(room: int, seen: tuple[bytes, bytes], tmp_path: Path) -> None:
+def test_disk_and_signature_are_always_those_of_the_document(
+    room: int, seen: tuple[bytes, bytes], tmp_path: Path
+) -> None:
     bucket = MemoryBucket()
     send(bucket, b"older")
     bucket.room = room
@@ -95,12 +97,30 @@ def test_a_document_in_the_place_of_another_layer_is_none() -> None:
     assert LayerBucket(bucket, "web 1.0.0", silent).find(other) is None
 
 
-@pytest.mark.parametrize("name", ["layer.json", "layer.dsse.json"])
-def test_an_object_that_is_too_long_is_not_read(name: str) -> None:
+def test_two_uploads_at_once_leave_the_layer_whose_document_came_last(tmp_path: Path) -> None:
+    class Slow(MemoryBucket):
+        """A bucket that another machine writes to before the document of the first comes."""
+
+        def write(self, key: str, content: BinaryIO) -> None:
+            if key.endswith("/layer.json") and not self.busy:
+                self.busy = True
+                send(self, b"other")
+            super().write(key, content)
+
+        busy = False
+
+    bucket = Slow()
+    send(bucket, b"first")
+    assert read(bucket, tmp_path) == (b"signs first", b"first")
+
+
+@pytest.mark.parametrize("kind", ["layer.json", ".dsse.json"])
+def test_an_object_that_is_too_long_is_not_read(kind: str) -> None:
     """Whoever writes to the bucket could fill the memory of all machines."""
     bucket = MemoryBucket()
     send(bucket, b"disk")
-    bucket.objects[f"{KEY}/{name}"] += b" " * (1 << 20)
+    [name] = [key for key in bucket.objects if key.endswith(kind)]
+    bucket.objects[name] += b" " * (1 << 20)
     assert LayerBucket(bucket, "web 1.0.0", silent).find(KEY) is None
 
 
