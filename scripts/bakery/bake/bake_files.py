@@ -14,13 +14,18 @@ from bakery.bake.role_documents import FITNESS, read_dependencies, read_fitness
 from bakery.host import yamlfile
 from bakery.host.errors import UsageError
 from bakery.model.definition import FAMILIES, ImageDefinition
+from bakery.model.inputs import exact_json
 
 PLAYBOOKS = {"linux": "bake.yml", "windows": "bake-windows.yml"}
 INCLUDED_ROLES = ("include_role", "import_role")
 ACTIONS = ("action", "local_action")  # keys of a task that may name its module
 TASK_SUFFIXES = (".yml", ".yaml", ".json", "")
 # A path out of a role into the role beside it.
-NEIGHBOURS = re.compile(r"(?:\.\./|\broles/)(?=([\w.-]*\w)/)")
+NEIGHBOURS = re.compile(r"(?:\.\./+|\broles/+|\bdirname\b[^/\n]*/)(?=([\w.-]*\w))")
+# Ways of a task to a file that Ansible would only copy, and to one of another role.
+FILES = re.compile(r"files/|\.\./|role_path|localhost|local_action|\bpipe\b|first_found")
+# Folders of a role whose YAML has tasks of a bake only if the role names the folder.
+NO_TASKS = ("files", "templates", "molecule", "tests")
 COMPILED = "__pycache__"
 EDITORS = re.compile(r"\.#.*|\..*\.sw[a-p]")  # lock files of Emacs, swap files of Vim
 
@@ -99,30 +104,38 @@ def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:
 
 
 def role_dependencies(role: Path) -> list[str]:
-    """Roles that a role names, also in a path, outside of its files/; a name computed by a template cannot be seen."""
+    """Roles that a role's meta or tasks name, and those in a path in any text of it that Ansible evaluates.
+
+    A name computed by a template cannot be seen. A role that is never used may be among them.
+    """
     names = read_dependencies(role)
-    texts = {path: _read_texts([path]) for folder in ("tasks", "handlers") for path in list_files(role / folder)}
+    texts = {path: text for path, text in read_evaluated(role).items() if not is_document(role, path)}
     text = "\n".join(texts.values())
-    # Tasks in a folder of another name are included by their path.
-    others = [folder for folder in _list_others(role) if f"{folder.name}/" in text]
-    texts |= {path: _read_texts([path]) for folder in others for path in list_files(folder)}
     for path, task_text in texts.items():
+        folder = path.relative_to(role).parts[0]
         # Reading YAML takes milliseconds.
-        if path.suffix in TASK_SUFFIXES and any(word in task_text for word in INCLUDED_ROLES):
+        if path.suffix not in TASK_SUFFIXES or not any(word in task_text for word in INCLUDED_ROLES):
+            continue
+        if folder not in NO_TASKS or f"{folder}/" in text:
             names += _included_roles(path, yamlfile.compose_nodes(path))
-    # Ansible may evaluate all but files/: a path can be in a variable or a template.
-    evaluated = [path for path in list_files(role) if role / "files" not in path.parents]
-    return names + find_neighbours(role, _read_texts(evaluated))
+    return names + [name for name in NEIGHBOURS.findall(text) if (role.parent / name).is_dir() and name != role.name]
 
 
-def find_neighbours(role: Path, text: str) -> list[str]:
-    """The folders beside a role that a text names in a path out of the role."""
-    return [name for name in NEIGHBOURS.findall(text) if (role.parent / name).is_dir() and name != role.name]
+def roles_in_variables(definition: ImageDefinition) -> list[str]:
+    """Names in the paths in a definition's variables, which may be those of roles."""
+    return NEIGHBOURS.findall(exact_json([use.vars for use in definition.software.roles]))
 
 
-def _list_others(role: Path) -> list[Path]:
-    known = ("tasks", "handlers", "meta")
-    return [path for path in sorted(role.glob("*/")) if path.name not in known]
+def read_evaluated(role: Path) -> dict[Path, str]:
+    """The text of each file of a role that Ansible may evaluate.
+
+    Ansible copies files/ as it is, unless a task reads it in another way.
+    """
+    paths = [path for path in list_files(role) if path.is_file()]
+    texts = {path: _read_texts([path]) for path in paths if role / "files" not in path.parents}
+    if any(map(FILES.search, texts.values())):
+        texts |= {path: _read_texts([path]) for path in paths if path not in texts}
+    return texts
 
 
 def with_dependencies(roles: Iterable[str], dependencies_of: Callable[[str], Iterable[str]]) -> list[str]:

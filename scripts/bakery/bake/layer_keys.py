@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.bake.bake_files import find_neighbours, role_dependencies, takes_templates, with_dependencies
+from bakery.bake.bake_files import role_dependencies, roles_in_variables, takes_templates, with_dependencies
 from bakery.bake.role_documents import read_dependencies
 from bakery.bake.role_effects import BY_ENVIRONMENT, Effects, RoleText, read_effects, read_text
 from bakery.model import inputs as names
-from bakery.model.definition import ImageDefinition, RoleUse
+from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import canonical_json, exact_json
 from bakery.model.resources import Resources
 
@@ -60,7 +60,8 @@ def list_cuts(
         if takes_templates(resources.role(role.name))
         for name, value in role.vars.items()
     }
-    uses = [_read_use(role, templates, resources) for role in roles]
+    named = roles_in_variables(definition)  # one role can read the variables of another
+    uses = [_read_use(role.name, named, templates, resources) for role in roles]
     cuts = []
     for count in range(len(uses) + 1):
         before = list(dict.fromkeys(folder for use in uses[:count] for folder in use.folders))
@@ -73,12 +74,11 @@ def list_cuts(
     return tuple(cuts)
 
 
-def _read_use(role: RoleUse, templates: Mapping[str, str], resources: Resources) -> _Use:
-    own = [role.name, *find_neighbours(resources.role(role.name), exact_json(role.vars))]
-    names_used = with_dependencies(dict.fromkeys(own), lambda name: role_dependencies(resources.role(name)))
+def _read_use(role: str, named: Sequence[str], templates: Mapping[str, str], resources: Resources) -> _Use:
+    names_used = with_dependencies([role, *named], lambda name: role_dependencies(resources.role(name)))
     folders = tuple(resources.role(name) for name in names_used)
     dependencies = frozenset(name for folder in folders for name in read_dependencies(folder))
-    return _Use(role.name, folders, dependencies, read_text(folders).with_values(templates), read_effects(folders))
+    return _Use(role, folders, dependencies, read_text(folders).with_values(templates), read_effects(folders))
 
 
 def find_last_equal(

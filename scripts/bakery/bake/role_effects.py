@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from bakery.bake.bake_files import TASK_SUFFIXES, list_files
+from bakery.bake.bake_files import TASK_SUFFIXES, list_files, read_evaluated
 from bakery.host import yamlfile
 from bakery.host.errors import UsageError
 
@@ -54,8 +54,6 @@ SYSTEM_NAMES = re.compile(
 )
 # Folders that are no part of the disk, with a name in them: they are empty after a restart, and in each chroot.
 VOLATILE = re.compile(r"(?<![\w.])(?:/var(?=/run))?/(tmp|run|dev/shm)\b(?![.-])(/[\w.-]+)?")
-# Ways of a task to a file that Ansible would only copy, and to one of another role.
-FILES = re.compile(r"files/|\.\./|role_path|localhost|local_action|\bpipe\b|first_found")
 PUBLIC = re.compile(r"\bimport_role\b|\bpublic\b")  # the variables of such a role stay for the rest of the play
 EVALUATED = ("tasks", "handlers", "vars", "defaults")
 COPIED = ("files", "templates")  # unless a task includes what is in them by its path
@@ -163,17 +161,8 @@ def make_text(text: str) -> RoleText:
 
 
 def read_text(roles: Iterable[Path]) -> RoleText:
-    """The text of some roles. Ansible copies files/ as it is, unless a task reads it in another way."""
-    texts = []
-    for role in roles:
-        paths = [path for path in list_files(role) if path.is_file()]
-        text = _join_texts(path for path in paths if role / "files" not in path.parents)
-        texts.append(_join_texts(paths) if FILES.search(text) else text)
-    return make_text("\n".join(texts))
-
-
-def _join_texts(paths: Iterable[Path]) -> str:
-    return "\n".join(path.read_text(errors="replace") for path in paths)
+    """The text of some roles that Ansible may evaluate."""
+    return make_text("\n".join(text for role in roles for text in read_evaluated(role).values()))
 
 
 def read_effects(roles: Sequence[Path]) -> Effects:

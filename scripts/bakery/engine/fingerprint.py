@@ -80,7 +80,7 @@ class Fingerprints:
         """The playbooks and the roles. Definitions that read the same files share the result."""
         uses = definition.software.roles
         documents = any(bake_files.DOCUMENTS.search(exact_json(use.vars)) for use in uses)
-        roles = tuple(use.name for use in uses)
+        roles = (*(use.name for use in uses), *bake_files.roles_in_variables(definition))
         key = ("ansible", roles, definition.windows, definition.family, definition.template is None, documents)
         return self._compute_once(key, lambda: self._read_ansible(definition, documents))
 
@@ -95,9 +95,8 @@ class Fingerprints:
 
     def _role_inputs(self, definition: ImageDefinition, playbook_files: list[Path], documents: bool) -> Inputs:
         own = [*(use.name for use in definition.software.roles), SEAL]
-        for use in definition.software.roles:
-            own += bake_files.find_neighbours(self._project.resources.role(use.name), exact_json(use.vars))
-        roles = bake_files.with_dependencies(dict.fromkeys(own), self._dependencies_of)
+        own += bake_files.roles_in_variables(definition)
+        roles = bake_files.with_dependencies(own, self._dependencies_of)
         folders = {name: self._project.resources.role(name) for name in roles}
         by_role = {name: bake_files.role_files(role, definition.family) for name, role in folders.items()}
         # Ansible does not evaluate files/. One role can read the variables of another, so all of them decide.

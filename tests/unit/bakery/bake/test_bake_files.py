@@ -50,8 +50,26 @@ USES = {
     "its files by their path": {"tasks/main.yml": "- copy: {src: '{{ role_path }}/../helper/files/x', dest: /}\n"},
     "its path in a project": {"tasks/main.yml": "- copy: {src: ../../roles/helper/files/x, dest: /}\n"},
     "its path in a default": {"defaults/main.yml": "early_ca: '{{ role_path }}/../helper/files/x'\n"},
-    "its path in a variable": {"vars/main.yml": "early_ca: ../../helper/files/x\n"},
+    "its path in a variable": {"vars/main.yml": "early_files: [../../helper/files/x]\n"},
+    "its path in the arguments": {"meta/argument_specs.yml": "# default: ../../helper/files/x\n"},
     "its path in a template": {"templates/x.j2": "{{ lookup('file', role_path ~ '/../helper/files/x') }}\n"},
+    "its path in a template among the files": {
+        "tasks/main.yml": "- template: {src: ../files/x, dest: /}\n",
+        "files/x": "{{ lookup('file', '../../helper/files/x') }}\n",
+    },
+    "its path in tasks in a folder of its own": {"steps/x.yml": "- copy: {src: ../../helper/files/x, dest: /}\n"},
+    "its path as a whole": {"tasks/main.yml": "- copy: {src: ../../helper, dest: /}\n"},
+    "its path below the folder of roles": {
+        "tasks/main.yml": "- copy: {src: '{{ role_path | dirname }}/helper/files/x', dest: /}\n"
+    },
+    "tasks beside the folders": {
+        "tasks/main.yml": "- include_tasks: '{{ role_path }}/x.yml'\n",
+        "x.yml": "- include_role: {name: helper}\n",
+    },
+    "tasks that a default names": {
+        "defaults/main.yml": "early_steps: '{{ role_path }}/steps/x.yml'\n",
+        "steps/x.yml": "- include_role: {name: helper}\n",
+    },
 }
 
 
@@ -62,10 +80,17 @@ def test_a_role_is_used_in_each_form_that_ansible_takes(tmp_path: Path, case: st
     assert role_dependencies(tmp_path / "early") == ["helper"]
 
 
-def test_a_folder_of_files_without_tasks_is_used(tmp_path: Path) -> None:
-    _write(tmp_path / "certs", {"files/ca.pem": "a"})
-    _write(tmp_path / "early", {"tasks/main.yml": "- copy: {src: ../../certs/files/ca.pem, dest: /etc}\n"})
-    assert role_dependencies(tmp_path / "early") == ["certs"]
+def test_a_role_that_has_only_files_is_used(tmp_path: Path) -> None:
+    _write(tmp_path / "helper", {"files/x": "x"})
+    _write(tmp_path / "early", {"tasks/main.yml": "- copy: {src: ../../helper/files/x, dest: /}\n"})
+    assert role_dependencies(tmp_path / "early") == ["helper"]
+
+
+@pytest.mark.parametrize("path", ["README.md", "files/x"])
+def test_a_path_in_a_document_or_in_a_file_to_copy_names_no_role(tmp_path: Path, path: str) -> None:
+    _write(tmp_path / "helper", {"tasks/main.yml": "[]\n"})
+    _write(tmp_path / "early", {path: "cd ../helper/\n"})
+    assert role_dependencies(tmp_path / "early") == []
 
 
 def test_tests_of_a_role_and_its_own_path_name_no_role(tmp_path: Path) -> None:

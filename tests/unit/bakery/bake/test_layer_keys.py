@@ -408,6 +408,16 @@ def test_a_file_of_a_late_role_counts_if_an_early_one_reads_it(world: PackerProj
     assert [last for last in before if before[last] == after[last]] == [""]
 
 
+@pytest.mark.parametrize("role", ["early", "late"])
+def test_a_file_of_another_role_counts_if_a_variable_has_its_path(world: PackerProject, role: str) -> None:
+    definition = of("early", "late", variables={role: {"page": "../../helper/files/x"}})
+    world.role("early", {TASKS: "- copy: {src: '{{ page }}', dest: /etc/x}\n"})
+    before = cuts(world, definition)
+    world.role("helper", {"files/x": "new"})
+    after = cuts(world, definition)
+    assert [last for last in before if before[last] == after[last]] == [""]
+
+
 @pytest.mark.parametrize(
     "task",
     [
@@ -435,12 +445,3 @@ def test_a_script_on_the_controller_may_read_a_secret(world: PackerProject) -> N
 def test_the_python_of_the_controller_is_the_same_in_each_bake(world: PackerProject) -> None:
     world.role("early", {TASKS: "- command: '{{ ansible_playbook_python }} -V'\n  delegate_to: localhost\n"})
     assert list(cuts(world, of("early", "late"))) == ["", "early", "late"]
-
-
-def test_a_file_of_another_role_counts_if_a_variable_names_it(world: PackerProject) -> None:
-    world.role("certs", {"files/ca.pem": "a"})
-    definition = of("early", "late", variables={"early": {"early_ca": "../../certs/files/ca.pem"}})
-    before = cuts(world, definition)
-    world.role("certs", {"files/ca.pem": "b"})
-    after = cuts(world, definition)
-    assert [last for last in before if before[last] == after[last]] == [""]

@@ -281,3 +281,11 @@ def test_a_document_of_a_role_counts_if_a_variable_names_it(tmp_path: Path) -> N
     before = world.inputs()
     world.write("ansible/roles/nginx/README.md", "How to use it\n")
     assert world.inputs() != before
+
+
+def test_a_file_of_another_role_counts_if_a_variable_has_its_path(tmp_path: Path) -> None:
+    world = FakeProject(tmp_path)
+    world.image["software"]["roles"][0]["vars"]["pages"] = ["../../pages/files/x"]
+    before = world.inputs()
+    world.write("ansible/roles/pages/files/x", "new")
+    assert world.inputs() != before
