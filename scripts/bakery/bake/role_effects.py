@@ -16,8 +16,15 @@ from bakery.host import yamlfile
 from bakery.host.errors import UsageError
 
 WORD = re.compile(r"\w+")
-# Modules that change hosts or facts for the rest of the play, in ways that the text of a task does not show.
-UNSEEN = re.compile(r"(?:^|\.)(?:\w+_facts|setup|getent|add_host|group_by|async_status|fetch|action|local_action)$")
+# Modules that change hosts, facts or the running machine for the rest of the play, in ways that the text of a task does
+# not show.
+UNSEEN = re.compile(
+    r"(?:^|\.)(?:\w+_facts|setup|getent|add_host|group_by|async_status|fetch|action|local_action"
+    r"|sysctl|mount|hostname|modprobe)$"
+)
+SERVICES = ("service", "systemd", "systemd_service")
+SETTERS = re.compile(r"(?:^|\.)(?:set_fact|include_vars)$")  # modules that take a part of their arguments by `args`
+FORGETS = re.compile(r"\b(?:clear_facts|refresh_inventory)\b")
 # A role's own modules and plugins: later roles may use them, and a module may set facts.
 PLUGINS = re.compile(r"library|module_utils|\w+_plugins")
 # Variables that every role sees but that are no input of those before it: they differ between bakes with one layer.
@@ -31,15 +38,9 @@ ARCHIVE_LISTS = re.compile(r"\b(?:apt/lists|cache/dnf)\b")
 CHANGING_FACTS = re.compile(
     r"\bansible_facts\b(?!(?:\.|\[ *[\"'])(?:os_family|distribution|distribution_(?:release|major_version)|architecture"
     r"|pkg_mgr|service_mgr)\b)"
-    r"|\bansible_(?:local|lsb|distribution_(?:minor_)?version|kernel\w*|machine_id|hostname|nodename|fqdn|domain|dns"
-    r"|python(?!_interpreter)\w*|user_\w+|ssh_host_key\w*|selinux\w*|apparmor|fips|system_cap\w*|env|(?:proc_)?cmdline)\b"
-)
-# The running kernel: that of the base in a bake from there, a newer one on a layer with updates.
-RUNNING_KERNEL = re.compile(r"\buname\b")
-# Programs and modules that change the running system without its disk.
-CHANGES_IN_MEMORY = re.compile(
-    r"\b(?:mount|sysctl|modprobe|swapon|hostnamectl)\b|^[ -]*(?:ansible\.builtin\.)?hostname:|\bhostname [\w{]",
-    re.MULTILINE,
+    r"|\bansible_(?:local|lsb|distribution_(?:minor_)?version|kernel\w*|(?:proc_)?cmdline|env|mounts|swap\w+"
+    r"|machine_id|hostname|nodename|fqdn|domain|dns"
+    r"|python(?!_interpreter)\w*|user_\w+|ssh_host_key\w*|selinux\w*|apparmor|fips|system_cap\w*)\b"
 )
 # Ways to what this machine has outside of the roles: a folder of the project, a program's output, an absolute path.
 OUTSIDE = re.compile(
@@ -51,6 +52,12 @@ OUTSIDE = re.compile(
 SYSTEM_NAMES = re.compile(
     r"(?:\b(?:path|dest|name)[:=] *[\"']?|> *|\b(?:sed|tee|cp|mv|ln|install)\b.*)/(?:etc|usr/lib)/(?:[a-z]+-release"
     r"|debian_version)\b"
+)
+# Ways to what the running machine has, and commands that change it: after a restart it has what the disk says.
+READS_MACHINE = re.compile(r"\buname\b|(?<![\w.])/(?:proc|sys)/")
+CHANGES_MACHINE = re.compile(
+    r"\bsysctl +(?:-\w+ +)*(?:-w|--write)\b|\bmount +[-/]|\b(?:swapon|modprobe|hostnamectl)\b|\bhostname +[\w{]"
+    r"|\bsystemctl +(?:--?\S+ +)*start\b"
 )
 # Folders that are no part of the disk, with a name in them: they are empty after a restart, and in each chroot.
 VOLATILE = re.compile(r"(?<![\w.])(?:/var(?=/run))?/(tmp|run|dev/shm)\b(?![.-])(/[\w.-]+)?")
@@ -118,17 +125,13 @@ class RoleText:
         return f"{role}/" in self.text
 
     def shares_volatile(self, before: "RoleText") -> bool:
-        """Whether a role may read what roles before it left in memory: a fact of the machine, or a file."""
+        """Whether a role may read what roles before it left in memory: a state of the machine, or a file."""
         own, others = set(VOLATILE.findall(self.text)), set(VOLATILE.findall(before.text))
         folders = {folder for folder, _ in own} & {folder for folder, _ in others}
         # A folder alone, or before a name that is made, stands for each file in it.
         shared = own & others or any(folder in folders and not name for folder, name in own | others)
-        return bool(
-            shared
-            or CHANGING_FACTS.search(self.text)
-            or RUNNING_KERNEL.search(self.text)
-            or CHANGES_IN_MEMORY.search(before.text)
-        )
+        reads = CHANGING_FACTS.search(self.text) or READS_MACHINE.search(self.text)
+        return bool(shared or reads or CHANGES_MACHINE.search(before.text))
 
     def with_values(self, templates: Mapping[str, str]) -> "RoleText":
         """This text with those of the variables in it whose values are templates, by name; these may name others."""
@@ -195,13 +198,14 @@ def read_effects(roles: Sequence[Path]) -> Effects:
         if key == "register":
             variables |= set(_texts(value))
         elif module == "set_fact":
-            facts = set(_keys(value))
-            variables |= facts
-            unseen = unseen or not facts  # they are in `args`, or a template makes them
-        elif module == "meta":
-            unseen = unseen or "clear_facts" in _texts(value)
+            variables |= set(_keys(value))
+            unseen = unseen or not _has_keys(value)
         elif module == "include_vars":
             variables |= set(_list_names(value))
+        elif module == "meta":
+            unseen = unseen or bool(FORGETS.search(" ".join(_texts(value))))
+        elif module in SERVICES:
+            unseen = unseen or _only_starts(value)
         elif key == "notify" or (folder == "handlers" and key in ("name", "listen")):
             names[key] |= set(_texts(value))
         unseen = unseen or bool(UNSEEN.search(key))
@@ -220,14 +224,23 @@ def _is_evaluated(path: Path, folder: str, text: str) -> bool:
 
 
 def _list_entries(node: Node | None) -> Iterator[tuple[str, Node]]:
-    """The key and value of each mapping, anywhere below a node."""
+    """The key and value of each mapping, anywhere below a node; the key of `args` is the module that sets variables."""
     if isinstance(node, SequenceNode):
         for item in node.value:
             yield from _list_entries(item)
     elif isinstance(node, MappingNode):
-        for key, value in node.value:
-            yield str(key.value), value
+        keys = [str(key.value) for key, _ in node.value]
+        setter = next((key for key in keys if SETTERS.search(key)), "args")
+        for key, (_, value) in zip(keys, node.value, strict=True):
+            yield setter if key == "args" else key, value
             yield from _list_entries(value)
+
+
+def _has_keys(node: Node) -> bool:
+    """Whether `_keys` finds all names that a node sets: a template, for instance, makes them later."""
+    if isinstance(node, ScalarNode):
+        return "=" in str(node.value).lstrip().partition(" ")[0]
+    return isinstance(node, MappingNode)
 
 
 def _keys(node: Node | None) -> Iterator[str]:
@@ -236,6 +249,15 @@ def _keys(node: Node | None) -> Iterator[str]:
         yield from (str(key.value) for key, _ in node.value if key.value != "cacheable")
     elif isinstance(node, ScalarNode):
         yield from (word.partition("=")[0] for word in str(node.value).split() if "=" in word)
+
+
+def _only_starts(node: Node) -> bool:
+    """Whether the arguments of a service's module may start it for now, and not at each boot."""
+    if isinstance(node, MappingNode):
+        options = {str(key.value): str(value.value) for key, value in node.value}
+        state = options.get("state", "")
+        return "enabled" not in options and (state == "started" or "{{" in state)
+    return "state=started" in str(node.value) and "enabled=" not in str(node.value)
 
 
 def _list_names(node: Node) -> Iterator[str]:
